@@ -1,0 +1,70 @@
+// The one interface between a transport (ours, mvfst's, aioquic's) and a congestion controller. It holds
+// nothing that only a simulator could know. RTT, loss detection and bytes in flight belong to the transport;
+// a controller only reads them. Packets are listed one by one, because ten of them share an ACK and NewReno
+// judges each by its own sent time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/units.h"
+#include "congestion/rtt_stats.h"
+
+namespace mvfstrl {
+
+struct SentPacket {
+  TimePoint now;
+  std::uint64_t packet_number = 0;
+  ByteCount size;             // UDP payload
+  ByteCount bytes_in_flight;  // including this packet
+  bool app_limited = false;   // the application had no more data than the window admits
+};
+
+struct AckedPacket {
+  std::uint64_t packet_number = 0;
+  TimePoint sent_time;
+  ByteCount size;
+  bool app_limited = false;
+  // Delivery-rate sampling (draft-cheng-iccrg-delivery-rate-estimation): the connection's delivered bytes and
+  // the time of its latest delivery when this packet was sent.
+  ByteCount delivered_at_send;
+  TimePoint delivered_time_at_send;
+};
+
+struct LostPacket {
+  std::uint64_t packet_number = 0;
+  TimePoint sent_time;
+  ByteCount size;
+};
+
+// One received ACK frame with its newly acknowledged packets, in rising packet number.
+struct AckEvent {
+  TimePoint now;
+  std::span<const AckedPacket> packets;
+  ByteCount acked_bytes;          // sum of packets' sizes
+  ByteCount prior_in_flight;      // before this event was accounted
+  ByteCount bytes_in_flight;      // after
+  std::optional<Duration> rtt;    // the sample this ACK gave, if its largest packet was newly acknowledged
+};
+
+struct LossEvent {
+  TimePoint now;
+  std::span<const LostPacket> packets;  // in rising packet number
+  ByteCount lost_bytes;
+  ByteCount prior_in_flight;
+  bool persistent = false;  // persistent congestion (RFC 9002 section 7.6)
+};
+
+class CongestionController {
+ public:
+  virtual ~CongestionController() = default;
+  virtual void on_packet_sent(const SentPacket&) {}
+  // At least one of the two is non-null; where both are, the loss is to be handled first.
+  virtual void on_ack_or_loss(const AckEvent* ack, const LossEvent* loss, const RttStats& rtt) = 0;
+  virtual ByteCount congestion_window() const = 0;
+  // None: unpaced, the window is sent at once as ACKs open it.
+  virtual std::optional<Bandwidth> pacing_rate() const { return std::nullopt; }
+};
+
+}  // namespace mvfstrl

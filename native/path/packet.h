@@ -1,0 +1,17 @@
+// What a path carries: as little of a packet as the path needs. 32 bytes, copied by value.
+#pragma once
+
+#include <cstdint>
+
+#include "common/units.h"
+
+namespace mvfstrl {
+
+struct Packet {
+  std::uint64_t id = 0;          // the owner's handle (a packet number, an ACK's slot); never read by the path
+  TimePoint entered;             // set by the path when the packet enters the link's queue
+  std::uint32_t flow = 0;        // which flow owns it; never read by the path
+  std::uint32_t size_bytes = 0;  // bytes on the link, overhead included
+};
+
+}  // namespace mvfstrl
