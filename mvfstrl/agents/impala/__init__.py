@@ -1,0 +1,1 @@
+"""IMPALA (Espeholt et al. 2018): asynchronous actors and a V-trace learner."""

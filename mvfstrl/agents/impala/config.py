@@ -1,0 +1,122 @@
+"""Hyper-parameters of the IMPALA agent. The only place that holds their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OptimizerKind(StrEnum):
+    rmsprop = "rmsprop"
+    adam = "adam"
+
+
+class JobInput(StrEnum):
+    """Who sees the one-hot index of the episode's scenario."""
+
+    none = "none"
+    critic = "critic"
+    actor_critic = "actor_critic"
+
+
+class Normalization(StrEnum):
+    """How raw observations enter the network. Neither choice clips."""
+
+    symlog = "symlog"
+    """sign(x) log(1 + |x|): no state, compresses the tails."""
+    running = "running"
+    """symlog, then standardised by running mean and variance that the learner gathers and the checkpoint holds."""
+
+
+@dataclass
+class NetworkConfig:
+    hidden_size: int = 128
+    """Width of every hidden layer and of the LSTM."""
+    layers: int = 2
+    """Hidden layers of the MLP torso."""
+    lstm: bool = True
+    """Memory after the torso; false gives a feed-forward policy."""
+    lstm_layers: int = 1
+    normalization: Normalization = Normalization.running
+    job_id: JobInput = JobInput.critic
+    """Scenario index as an extra one-hot input. A deployed policy cannot know it: the critic only, by default."""
+
+
+@dataclass
+class LossConfig:
+    discount: float = 0.98
+    """Per decision. A decision lasts about 100 ms, so 0.98 looks some 5 s ahead."""
+    rho_clip: float = 1.0
+    """Truncation of the importance weights of the temporal differences: sets which policy's value is learnt."""
+    c_clip: float = 1.0
+    """Truncation of the trace-cutting weights: sets the speed of convergence only."""
+    pg_rho_clip: float = 1.0
+    """Truncation of the importance weight of the policy gradient."""
+    trace_lambda: float = 1.0
+    """Extra decay of the trace (the paper's remark 2); 1 is plain V-trace."""
+    baseline_cost: float = 0.5
+    entropy_cost: float = 0.01
+    entropy_cost_final: float | None = None
+    """Where set, the entropy cost moves linearly to this value at the end of training."""
+    normalize_reward: bool = True
+    """Divides each job's rewards by the running deviation of its discounted return."""
+
+
+@dataclass
+class OptimizerConfig:
+    kind: OptimizerKind = OptimizerKind.adam
+    learning_rate: float = 5e-4
+    decay: bool = True
+    """Linear decay of the learning rate to zero over total_steps."""
+    grad_clip: float = 1.0
+    """Largest global gradient norm; 0 turns clipping off."""
+    epsilon: float = 1e-5
+    momentum: float = 0.0
+    """Of RMSprop."""
+    alpha: float = 0.99
+    """Smoothing of RMSprop."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+
+@dataclass
+class ImpalaConfig:
+    name: str = "impala"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    unroll_length: int = 80
+    """Decisions in one trajectory (T)."""
+    batch_size: int = 32
+    """Unrolls in one learner step: a group's unrolls are split into group_size / batch_size minibatches."""
+
+
+def validate(config: ImpalaConfig) -> list[str]:
+    """Every problem as `key: what is wrong`, keys dotted and relative to the agent; empty when all is well."""
+    problems: list[str] = []
+
+    def need(ok: bool, key: str, rule: str, value: object) -> None:
+        if not ok:
+            problems.append(f"{key}: must be {rule}, got {value!r}")
+
+    network, loss, optimizer = config.network, config.loss, config.optimizer
+    need(network.hidden_size >= 1, "network.hidden_size", "at least 1", network.hidden_size)
+    need(network.layers >= 0, "network.layers", "0 or more", network.layers)
+    need(network.lstm_layers >= 1, "network.lstm_layers", "at least 1", network.lstm_layers)
+    need(0.0 <= loss.discount < 1.0, "loss.discount", "in [0, 1)", loss.discount)
+    for key in ("rho_clip", "c_clip", "pg_rho_clip"):
+        need(getattr(loss, key) > 0.0, f"loss.{key}", "above 0", getattr(loss, key))
+    need(loss.c_clip <= loss.rho_clip, "loss.c_clip", "at most loss.rho_clip", loss.c_clip)
+    need(0.0 <= loss.trace_lambda <= 1.0, "loss.trace_lambda", "in [0, 1]", loss.trace_lambda)
+    for key in ("baseline_cost", "entropy_cost"):
+        need(getattr(loss, key) >= 0.0, f"loss.{key}", "0 or more", getattr(loss, key))
+    final = loss.entropy_cost_final
+    need(final is None or final >= 0.0, "loss.entropy_cost_final", "null or 0 or more", final)
+    need(optimizer.learning_rate > 0.0, "optimizer.learning_rate", "above 0", optimizer.learning_rate)
+    need(optimizer.grad_clip >= 0.0, "optimizer.grad_clip", "0 or more", optimizer.grad_clip)
+    need(optimizer.epsilon > 0.0, "optimizer.epsilon", "above 0", optimizer.epsilon)
+    for key in ("momentum", "alpha", "beta1", "beta2"):
+        need(0.0 <= getattr(optimizer, key) < 1.0, f"optimizer.{key}", "in [0, 1)", getattr(optimizer, key))
+    need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
+    need(config.batch_size >= 1, "batch_size", "at least 1", config.batch_size)
+    return problems
