@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mvfstrl.agents.base import AgentConfig
+
 
 class OptimizerKind(StrEnum):
     rmsprop = "rmsprop"
@@ -80,7 +82,7 @@ class OptimizerConfig:
 
 
 @dataclass
-class ImpalaConfig:
+class ImpalaConfig(AgentConfig):
     name: str = "impala"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)

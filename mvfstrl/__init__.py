@@ -1,0 +1,1 @@
+"""Reinforcement-learning congestion control for QUIC."""
