@@ -42,10 +42,10 @@ struct LostPacket {
 struct AckEvent {
   TimePoint now;
   std::span<const AckedPacket> packets;
-  ByteCount acked_bytes;          // sum of packets' sizes
-  ByteCount prior_in_flight;      // before this event was accounted
-  ByteCount bytes_in_flight;      // after
-  std::optional<Duration> rtt;    // the sample this ACK gave, if its largest packet was newly acknowledged
+  ByteCount acked_bytes;        // sum of packets' sizes
+  ByteCount prior_in_flight;    // before this event was accounted
+  ByteCount bytes_in_flight;    // after
+  std::optional<Duration> rtt;  // the sample this ACK gave, if its largest packet was newly acknowledged
 };
 
 struct LossEvent {
@@ -63,7 +63,12 @@ class CongestionController {
   // At least one of the two is non-null; where both are, the loss is to be handled first.
   virtual void on_ack_or_loss(const AckEvent* ack, const LossEvent* loss, const RttStats& rtt) = 0;
   virtual ByteCount congestion_window() const = 0;
-  // None: unpaced, the window is sent at once as ACKs open it.
+  // The application ran out of data (true), or has some again (false): a window that grows with time rather
+  // than with ACKs must not count the silence.
+  virtual void set_app_idle(bool /*idle*/, TimePoint /*now*/) {}
+  // A pacing transport sends this many windows a smoothed RTT, unless the controller names a rate itself.
+  // Whether it paces at all is the transport's configuration.
+  virtual double pacing_gain() const { return 1.0; }
   virtual std::optional<Bandwidth> pacing_rate() const { return std::nullopt; }
 };
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
 
 #include "common/units.h"
 
@@ -11,13 +10,14 @@ namespace mvfstrl {
 
 class RttStats {
  public:
-  // Records one sample: `latest` as measured, `ack_delay` as the peer reported it. RFC 9002 section 5.3; the
-  // acknowledgement delay is subtracted only while the result stays at or above min_rtt.
+  // Records one sample: `latest` as measured, `ack_delay` as the peer reported it. RFC 9002 section 5.3, with
+  // mvfst's reading of it (state/QuicStateFunctions.cpp, updateRtt): the ACK delay is subtracted only while
+  // the result stays above min_rtt, and is not capped by the peer's max_ack_delay.
   void update(Duration latest, Duration ack_delay) {
     latest_ = latest;
     min_ = has_sample_ ? std::min(min_, latest) : latest;
-    Duration adjusted = latest;
-    if (latest - ack_delay >= min_) adjusted = latest - ack_delay;
+    max_ack_delay_ = std::max(max_ack_delay_, ack_delay);
+    const Duration adjusted = latest > min_ + ack_delay ? latest - ack_delay : latest;
     if (!has_sample_) {
       has_sample_ = true;
       smoothed_ = adjusted;
@@ -35,10 +35,12 @@ class RttStats {
   Duration smoothed() const { return smoothed_; }
   Duration variation() const { return variation_; }
   Duration min() const { return min_; }
+  // The largest ACK delay that the peer has reported; mvfst's PTO waits that much longer.
+  Duration max_ack_delay() const { return max_ack_delay_; }
 
  private:
   bool has_sample_ = false;
-  Duration latest_, smoothed_, variation_, min_;
+  Duration latest_, smoothed_, variation_, min_, max_ack_delay_;
 };
 
 }  // namespace mvfstrl

@@ -1,0 +1,61 @@
+// What a QUIC endpoint is told. Every default is a constant of mvfst;
+// docs/decisions/0001-transport-mirrors-mvfst.md says where each comes from and what is simplified.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "common/units.h"
+#include "congestion/window_limits.h"
+
+namespace mvfstrl {
+
+struct TransportConfig {
+  WindowLimits window;
+
+  // Acknowledgements (RFC 9000 section 13.2; mvfst: QuicConstants.h, state/QuicStateFunctions.cpp).
+  std::int32_t ack_threshold = 10;  // ack-eliciting packets that make an ACK due at once
+  std::int32_t ack_reordering = 0;  // packet numbers that a packet may skip before an ACK is due at once
+  double ack_timer_factor = 0.25;   // of the smoothed RTT
+  Duration max_ack_delay = Duration::from_ms(25);
+  Duration timer_tick = Duration::from_ms(1);  // ACK and loss timers are rounded up to it
+  std::int32_t ack_delay_exponent = 3;         // ACK delays travel in units of 2^exponent us
+  // ACK packets are padded to a multiple of this (short header padding, paddingModulo).
+  std::int32_t ack_padding_bytes = 32;
+
+  // Loss detection (RFC 9002 section 6; mvfst: loss/QuicLossFunctions.cpp).
+  Duration initial_rtt = Duration::from_ms(50);
+  std::int32_t packet_threshold = 3;  // mvfst: lost when *more* than this many numbers behind the largest
+  std::int32_t time_threshold_dividend = 5;
+  std::int32_t time_threshold_divisor = 4;
+  std::int32_t pto_probes = 2;
+  std::int32_t persistent_congestion_threshold = 3;  // probe timeouts
+
+  // Packets of the sender's first flight that are its handshake: acknowledged at once, and so the first RTT
+  // sample comes before that of the data. 0: the connection starts with data and without any RTT.
+  std::int32_t handshake_packets = 2;
+
+  // Pacing: off, a window is sent at once as ACKs open it (state/TransportSettings.h).
+  bool pacing = false;
+  Duration pacing_tick = Duration::from_ms(1);
+  std::int32_t pacing_min_burst = 5;  // packets
+
+  void validate() const;  // throws std::invalid_argument naming the bad field
+};
+
+// What the application hands to the transport.
+struct BulkApp {};  // always has more
+struct FixedSizeApp {
+  ByteCount bytes{1'000'000};  // a transfer that ends
+};
+// Alternates between sending and silence, starting with sending.
+struct OnOffApp {
+  Duration on = Duration::from_ms(1000);  // mean where exponential, else the length
+  Duration off = Duration::from_ms(1000);
+  bool exponential = true;
+  // What it produces while on; 0: as much as the window admits.
+  Bandwidth rate;
+};
+using AppConfig = std::variant<BulkApp, FixedSizeApp, OnOffApp>;
+
+}  // namespace mvfstrl
