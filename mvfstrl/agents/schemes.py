@@ -1,4 +1,4 @@
-"""The schemes that need no training. Each class names its controller's knobs; defaults are the native core's."""
+"""The schemes that need no training. Each class names its controller's knobs; the core holds their defaults."""
 
 from __future__ import annotations
 

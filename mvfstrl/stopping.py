@@ -1,0 +1,63 @@
+"""Ends a run cleanly on SIGINT and SIGTERM: the loop polls, finishes its step and saves."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class StopRequest:
+    """While open, the first SIGINT or SIGTERM only sets `requested`; a second SIGINT interrupts at once.
+
+    with StopRequest() as stop:
+        while not stop.requested:
+            ...
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._previous: dict[signal.Signals, Any] = {}
+        self.signal: signal.Signals | None = None
+        """The one that asked to stop."""
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """As a signal does, from within the program."""
+        self._event.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleeps, but wakes up when asked to stop; true if so."""
+        return self._event.wait(timeout_s)
+
+    def __enter__(self) -> StopRequest:
+        # Only the main thread may set handlers; elsewhere (in a notebook's worker) signals stay as they are.
+        if threading.current_thread() is threading.main_thread():
+            for number in self.SIGNALS:
+                self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+        self._event.set()
+        logger.warning(
+            "%s: stopping after this step, with a checkpoint (Ctrl-C again stops at once)", self.signal.name
+        )
