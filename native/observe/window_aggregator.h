@@ -2,6 +2,7 @@
 // for the reward.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -48,10 +49,13 @@ class WindowAggregator {
 
   // Closes the open window at `now` and opens the next.
   WindowSummary close(TimePoint now);
-  // The same for a window without events, described by one sample; `mean_rtt` as in WindowSummary.
+  // The same for a window without events, described by one sample of the connection at rest; `silence` is the
+  // time since the last ACK.
   WindowSummary close_idle(TimePoint now, const NetworkSample& sample, Duration silence);
 
   // Of the latest closed window: the no-events flag, then each field's statistics, normalised and clipped.
+  // Deviations are sample deviations (over n - 1), zero for one event. Before the first close: the flag
+  // alone.
   void write(std::span<float> out) const;
   static constexpr std::size_t size() { return 1 + summary_size(); }
 
@@ -65,6 +69,7 @@ class WindowAggregator {
     void add(const NetworkSample& sample);
   };
 
+  void open_window(TimePoint start);
   WindowSummary finish(TimePoint now);
 
   WindowKind kind_;

@@ -8,8 +8,9 @@
 namespace mvfstrl {
 
 // Keeps the best, second and third best of ever later stretches of the window, after Kathleen Nichols' filter
-// (also Linux lib/win_minmax.c): exact while samples fall, otherwise never older than the window and at most
-// about a quarter window late in forgetting. An exact sliding minimum needs room for every sample.
+// (also in Linux, lib/win_minmax.c). A new minimum shows at once and is forgotten when it leaves the window;
+// what follows it may miss a sample of the quarter window right after it. An exact minimum needs room for all
+// samples.
 class WindowedMin {
  public:
   void reset() { empty_ = true; }
