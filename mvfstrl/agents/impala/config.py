@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from mvfstrl.agents.base import AgentConfig
 
+from mvfstrl.agents.base import AgentConfig
+
 
 class OptimizerKind(StrEnum):
     rmsprop = "rmsprop"
@@ -27,7 +29,7 @@ class Normalization(StrEnum):
     symlog = "symlog"
     """sign(x) log(1 + |x|): no state, compresses the tails."""
     running = "running"
-    """symlog, then standardised by running mean and variance that the learner gathers and the checkpoint holds."""
+    """symlog, then standardised by the running mean and variance of what the learner has seen."""
 
 
 @dataclass
@@ -41,7 +43,7 @@ class NetworkConfig:
     lstm_layers: int = 1
     normalization: Normalization = Normalization.running
     job_id: JobInput = JobInput.critic
-    """Scenario index as an extra one-hot input. A deployed policy cannot know it: the critic only, by default."""
+    """Who sees the scenario's index. A deployed policy cannot know it: the critic only, by default."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class LossConfig:
     entropy_cost_final: float | None = None
     """Where set, the entropy cost moves linearly to this value at the end of training."""
     normalize_reward: bool = True
-    """Divides each job's rewards by the running deviation of its discounted return."""
+    """Learns values and advantages on each job's own running scale (see value_scale.py)."""
 
 
 @dataclass
@@ -90,11 +92,11 @@ class ImpalaConfig(AgentConfig):
     unroll_length: int = 80
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
-    """Unrolls in one learner step: a group's unrolls are split into group_size / batch_size minibatches."""
+    """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
 
 
 def validate(config: ImpalaConfig) -> list[str]:
-    """Every problem as `key: what is wrong`, keys dotted and relative to the agent; empty when all is well."""
+    """Every problem as `key: what is wrong`, the key dotted and relative to the agent; empty when none."""
     problems: list[str] = []
 
     def need(ok: bool, key: str, rule: str, value: object) -> None:
