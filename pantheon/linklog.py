@@ -2,8 +2,8 @@
 
 A log holds one event a line, `T + size` arrival, `T d packets bytes` drop, `T - size delay` departure and
 `T # bytes` opportunity, T in whole milliseconds, after `#` header lines of which `# base timestamp: B` gives
-the time zero of the trace. The measuring window is [start, start + duration), where `start` is the first arrival
-of a full-size packet (mahimahi's tunnel also carries small packets of the kernel before that). Within it:
+the time zero of the trace. The measuring window is [start, start + duration), where `start` is the first
+arrival of a full-size packet (mahimahi's tunnel also carries small packets of the kernel before that). In it:
 
 - throughput: bytes that departed over the duration, tunnel header included (a 1252-byte payload counts 1284);
 - utilisation: those bytes over the bytes of all opportunities;

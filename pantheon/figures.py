@@ -1,0 +1,194 @@
+"""Figures of a comparison. `comparison` has Pantheon's form: throughput against the 95th percentile of the
+one-way delay, the delay axis reversed, so that up and to the right is better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from pantheon.metrics import Interval
+from pantheon.results import ALL_SCENARIOS, Summary
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: str
+    marker: str
+
+
+# Okabe and Ito's colour-blind-safe palette ("Color universal design", 2008); a scheme looks the same in every
+# figure, and shape tells it where colour cannot.
+_STYLES = {
+    "impala": Style("#D55E00", "*"),
+    "impala (shuffled)": Style("#CC79A7", "X"),
+    "cubic": Style("#0072B2", "o"),
+    "newreno": Style("#009E73", "s"),
+    "fixed": Style("#E69F00", "D"),
+    "random": Style("#7F7F7F", "v"),
+    "oracle": Style("#000000", "P"),
+    "copa": Style("#56B4E9", "^"),
+    "bbr": Style("#8C564B", "<"),
+}
+_SPARE = [
+    Style(colour, marker) for marker in "h>pd" for colour in ("#56B4E9", "#CC79A7", "#8C564B", "#F0E442")
+]
+
+
+def style_of(scheme: str) -> Style:
+    """The scheme's own look; schemes without one get a spare look by name, always the same."""
+    known = _STYLES.get(scheme)
+    return known if known else _SPARE[sum(map(ord, scheme)) % len(_SPARE)]
+
+
+def comparison(summaries: Sequence[Summary], path: Path) -> None:
+    """A panel a scenario: a point a scheme at its means, with its 95 % intervals as a cross."""
+    observed = [s for s in summaries if s.flow == 0 and s.scenario != ALL_SCENARIOS]
+    panels = [(scenario, list(group)) for scenario, group in groupby(observed, lambda s: s.scenario)]
+    if not panels:
+        raise ValueError("nothing to draw")
+    columns = min(len(panels), 3)
+    rows = math.ceil(len(panels) / columns)
+    width, height = (6.8, 4.6) if len(panels) == 1 else (4.3 * columns, 3.5 * rows)
+    figure = Figure(figsize=(width, height), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis, (scenario, group) in zip(axes.flat, panels, strict=False):
+        _panel(axis, scenario, group)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    figure.canvas.draw()  # settles the layout, by which names find their places
+    for axis, (_, group) in zip(axes.flat, panels, strict=False):
+        _name_points(axis, group)
+    figure.savefig(path)
+
+
+def _panel(axis: Axes, scenario: str, summaries: list[Summary]) -> None:
+    _axes(axis, scenario, summaries)
+    for summary in summaries:
+        _point(axis, summary)
+    axis.annotate(
+        "better",
+        xy=(0.985, 0.975),
+        xytext=(0.90, 0.90),
+        xycoords="axes fraction",
+        textcoords="axes fraction",
+        ha="right",
+        va="top",
+        color="#888888",
+        fontsize=9,
+        arrowprops={"arrowstyle": "-|>", "color": "#888888", "lw": 1.2},
+    )
+
+
+def _axes(axis: Axes, scenario: str, summaries: list[Summary]) -> None:
+    delays = [s.metrics["delay_p95_ms"] for s in summaries]
+    throughputs = [s.metrics["throughput_mbps"] for s in summaries]
+    low, high = min(d.low for d in delays), max(d.high for d in delays)
+    if high > 8 * low > 0:  # one bufferbloated scheme would crush the rest into a corner
+        axis.set_xscale("log")
+        axis.set_xlim(high * 1.25, low / 1.25)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        margin = 0.12 * max(high - low, 0.1 * high, 1.0)
+        axis.set_xlim(high + margin, max(low - margin, 0.0))
+        axis.xaxis.set_major_locator(MaxNLocator(7))
+    top = max(t.high for t in throughputs)
+    axis.set_ylim(0.0, 1.18 * top if top > 0 else 1.0)
+    axis.set_title(scenario, loc="left", fontsize=11)
+    axis.set_xlabel("95th percentile one-way delay (ms)")
+    axis.set_ylabel("throughput (Mbit/s)")
+    axis.grid(color="#E6E6E6", linewidth=0.7)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _point(axis: Axes, summary: Summary) -> None:
+    delay, throughput, style = _place(summary)
+    axis.errorbar(
+        delay.mean,
+        throughput.mean,
+        xerr=_reach(delay),
+        yerr=_reach(throughput),
+        color=style.colour,
+        marker=style.marker,
+        markersize=13 if style.marker == "*" else 8,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        elinewidth=1.4,
+        capsize=2.5,
+        zorder=3,
+    )
+
+
+def _name_points(axis: Axes, summaries: list[Summary]) -> None:
+    """Writes each name where it covers least: beside its point, else a line further up or down."""
+    pixel = axis.figure.dpi / 72
+    points = [
+        axis.transData.transform((delay.mean, throughput.mean))
+        for delay, throughput, _ in map(_place, summaries)
+    ]
+    taken = [(x - 6 * pixel, y - 6 * pixel, x + 6 * pixel, y + 6 * pixel) for x, y in points]
+    for summary, (x, y) in zip(summaries, points, strict=True):
+        delay, throughput, style = _place(summary)
+        size = (5.6 * len(summary.scheme) * pixel, 10 * pixel)
+        (dx, dy, right), box = min(
+            (
+                ((dx, dy, right), _label_box(x + dx * pixel, y + dy * pixel, size, right))
+                for dx, dy, right in _SPOTS
+            ),
+            key=lambda spot: _covered(spot[1], taken) + _outside(spot[1], axis),
+        )
+        taken.append(box)
+        axis.annotate(
+            summary.scheme,
+            (delay.mean, throughput.mean),
+            xytext=(dx, dy),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="center",
+            color=style.colour,
+            fontsize=9.5,
+            fontweight="bold" if summary.scheme.startswith("impala") else "normal",
+            zorder=4,
+        )
+
+
+Box = tuple[float, float, float, float]
+# Offsets of a name from its point in points, and whether it runs to the right; the best ones first.
+_SPOTS = tuple((side * 8, dy, side > 0) for dy in (8, -8, 19, -19, 30, -30) for side in (1, -1))
+
+
+def _label_box(x: float, y: float, size: tuple[float, float], right: bool) -> Box:
+    width, height = size
+    left = x if right else x - width
+    return left, y - height / 2, left + width, y + height / 2
+
+
+def _covered(box: Box, taken: list[Box]) -> float:
+    return sum(
+        max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+        * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+        for other in taken
+    )
+
+
+def _outside(box: Box, axis: Axes) -> float:
+    frame = axis.get_window_extent()
+    inside = _covered(box, [(frame.x0, frame.y0, frame.x1, frame.y1)])
+    return 10.0 * ((box[2] - box[0]) * (box[3] - box[1]) - inside)
+
+
+def _place(summary: Summary) -> tuple[Interval, Interval, Style]:
+    return summary.metrics["delay_p95_ms"], summary.metrics["throughput_mbps"], style_of(summary.scheme)
+
+
+def _reach(interval: Interval) -> list[list[float]]:
+    return [[max(interval.mean - interval.low, 0.0)], [max(interval.high - interval.mean, 0.0)]]

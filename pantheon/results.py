@@ -1,0 +1,133 @@
+"""The results table: one row a flow of every evaluated episode, and its summary.
+
+Columns: `scheme, scenario, seed, flow, reward, throughput_mbps, utilisation, delay_mean_ms, delay_p95_ms,
+loss, queue_loss`, then those of `EXTRA`. Flow 0 is the observed one, and the only one with a reward.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mvfstrl.errors import MvfstrlError
+from pantheon.metrics import Interval, bootstrap_mean
+
+METRICS = (
+    "reward",
+    "throughput_mbps",
+    "utilisation",
+    "delay_mean_ms",
+    "delay_p95_ms",
+    "loss",
+    "queue_loss",
+)
+KEYS = ("scheme", "scenario", "seed", "flow")
+EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations")
+COLUMNS = (*KEYS, *METRICS, *EXTRA)
+
+ALL_SCENARIOS = "all"
+
+
+class ResultsError(MvfstrlError):
+    """A results file that is missing, torn or of another form."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One scheme in one scenario (or in all of them, each weighing the same)."""
+
+    scheme: str
+    scenario: str
+    flow: int
+    metrics: dict[str, Interval]
+
+
+def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str, Any]]:
+    """A finished episode's rows. `reward` is the mean a window: the windows that were skipped while an action
+    was on its way counted into the return, so they count into the divisor too."""
+    windows = report["steps"] + report["skipped_observations"]
+    reward = report["return"] / windows if windows else float("nan")
+    rows = []
+    for flow in report["flows"]:
+        observed = flow["flow"] == 0
+        row = {
+            **flow,
+            "scheme": scheme if observed else flow["scheme"],
+            "scenario": scenario,
+            "seed": report["seed"],
+            "reward": reward if observed else float("nan"),
+            "steps": report["steps"],
+            "skipped_observations": report["skipped_observations"],
+        }
+        rows.append({column: row[column] for column in COLUMNS})
+    return rows
+
+
+def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    return table.astype(
+        {"seed": "uint64", "flow": "int32", "steps": "int64", "skipped_observations": "int64"}
+    )
+
+
+def write_results(table: pd.DataFrame, path: Path) -> None:
+    """Writes beside the target, then renames: a reader sees the old file or the new one, never a torn one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        table.to_parquet(temporary, index=False)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: no such results file") from None
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+        raise ResultsError(f"{path}: not a readable results file ({error})") from error
+    missing = [column for column in (*KEYS, *METRICS) if column not in table.columns]
+    if missing:
+        raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
+    return table
+
+
+def summarise(table: pd.DataFrame, *, seed: int = 0) -> list[Summary]:
+    """Means with bootstrap intervals in the table's order, scenario by scenario, then over all of them."""
+    summaries = [
+        _summary(group, scheme, scenario, flow, None, seed)
+        for (scenario, scheme, flow), group in _ordered_groups(table, ["scenario", "scheme", "flow"])
+    ]
+    if table["scenario"].nunique() > 1:
+        observed = table[table["flow"] == 0]
+        summaries += [
+            _summary(group, scheme, ALL_SCENARIOS, 0, list(group["scenario"]), seed)
+            for (scheme,), group in _ordered_groups(observed, ["scheme"])
+        ]
+    return summaries
+
+
+def _ordered_groups(table: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[Any, ...], pd.DataFrame]]:
+    return table.groupby(keys, sort=False)
+
+
+def _summary(
+    group: pd.DataFrame, scheme: str, scenario: str, flow: int, strata: Sequence[str] | None, seed: int
+) -> Summary:
+    intervals = {
+        metric: bootstrap_mean(group[metric].to_numpy(), strata, seed=seed)
+        for metric in METRICS
+        if group[metric].notna().all()
+    }
+    return Summary(scheme, scenario, int(flow), intervals)
