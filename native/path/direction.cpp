@@ -1,0 +1,175 @@
+#include "path/direction.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace mvfstrl {
+namespace {
+
+enum Stream : std::uint64_t { kRateStream = 1, kQueueStream = 2, kLossStream = 3 };
+
+const DirectionConfig& checked(const DirectionConfig& config) {
+  validate(config);
+  return config;
+}
+
+TimePoint floor_to_ms(TimePoint time) { return TimePoint::from_ms(time.ns() / 1'000'000); }
+
+}  // namespace
+
+Direction::Direction(const DirectionConfig& config, Order order, Rng rng)
+    : delay_first_(order == Order::kDelayLossLink),
+      millisecond_clock_(std::holds_alternative<TraceRate>(config.rate)),
+      loss_(checked(config).loss),
+      loss_rng_(rng.fork(kLossStream)),
+      delay_(config.delay),
+      queue_(config.queue, rng.fork(kQueueStream)) {
+  if (!delay_first_) delay_after_ = delay_;
+  if (const auto* constant = std::get_if<ConstantRate>(&config.rate)) {
+    constant_rate_ = constant->rate;
+    ns_per_byte_ = 8e9 / constant_rate_.bps();
+  } else {
+    opportunities_.emplace(config.rate, rng.fork(kRateStream));
+  }
+}
+
+bool Direction::enter(TimePoint now, const Packet& packet) {
+  counters_.entered.add(packet.size_bytes);
+  Packet entering = packet;
+  if (delay_first_) {
+    entering.entered = (millisecond_clock_ ? floor_to_ms(now) : now) + delay_;
+    before_.push(entering);
+    run(now);
+    refresh_next_event();
+    return true;
+  }
+  serve(now);
+  entering.entered = now;
+  const bool admitted = arrive(entering);
+  refresh_next_event();
+  return admitted;
+}
+
+bool Direction::advance(TimePoint now, Packet& out) {
+  if (now < next_event_) return false;
+  run(now);
+  const bool delivered = !after_.empty() && after_.front().left + delay_after_ <= now;
+  if (delivered) {
+    out = after_.pop();
+    counters_.delivered.add(out.size_bytes);
+  }
+  refresh_next_event();
+  return delivered;
+}
+
+Tally Direction::inside() const {
+  Tally total{queue_.packets(), queue_.bytes()};
+  for (std::size_t i = 0; i < before_.size(); ++i) total.add(before_[i].size_bytes);
+  for (std::size_t i = 0; i < after_.size(); ++i) total.add(after_[i].size_bytes);
+  if (wire_busy_) total.add(wire_.size_bytes);
+  return total;
+}
+
+ByteCount Direction::offered_bytes(TimePoint now) {
+  if (!opportunities_) return constant_rate_.bytes_in(now - TimePoint::zero());
+  run(now);
+  // An idle link has not looked at the opportunities that it had no use for.
+  if (link_next_.is_never()) opportunities_->skip_past(now);
+  refresh_next_event();
+  return ByteCount(opportunities_->passed() * opportunities_->bytes());
+}
+
+std::size_t Direction::capacity_bytes() const {
+  return before_.capacity_bytes() + queue_.capacity_bytes() + after_.capacity_bytes();
+}
+
+void Direction::run(TimePoint until) {
+  while (!before_.empty() && before_.front().entered <= until) {
+    const Packet packet = before_.pop();
+    serve(packet.entered);
+    arrive(packet);
+  }
+  serve(until);
+}
+
+void Direction::serve_constant(TimePoint until) {
+  while (link_next_ <= until) {
+    depart(link_next_);
+    if (queue_.take(link_next_, wire_, counters_.queue_drops)) {
+      wire_busy_ = true;
+      link_next_ += serialisation(wire_.size_bytes);
+    } else {
+      link_next_ = TimePoint::never();
+    }
+  }
+}
+
+void Direction::serve_opportunities(TimePoint until) {
+  while (link_next_ <= until) {
+    const bool more = spend(link_next_, opportunities_->bytes());
+    opportunities_->advance();
+    link_next_ = more ? opportunities_->next() : TimePoint::never();
+  }
+}
+
+// mahimahi's rule for every opportunity link: bytes, not packets; a packet may take several opportunities,
+// several may share one, and what is left when the queue runs empty is lost.
+bool Direction::spend(TimePoint at, std::int64_t budget_bytes) {
+  while (true) {
+    if (!wire_busy_) {
+      if (!queue_.take(at, wire_, counters_.queue_drops)) return false;
+      wire_busy_ = true;
+      wire_remaining_bytes_ = wire_.size_bytes;
+    }
+    const std::int64_t sent = std::min(budget_bytes, wire_remaining_bytes_);
+    wire_remaining_bytes_ -= sent;
+    budget_bytes -= sent;
+    if (wire_remaining_bytes_ > 0) return true;
+    depart(at);
+    if (budget_bytes == 0) return !queue_.empty();
+  }
+}
+
+bool Direction::arrive(Packet packet) {
+  if (delay_first_ && loss_ > 0 && loss_rng_.bernoulli(loss_)) {
+    counters_.random_losses.add(packet.size_bytes);
+    return true;
+  }
+  if (!queue_.admit(packet, counters_.queue_drops)) return false;
+  if (link_next_.is_never()) start_idle_link(packet.entered);
+  return true;
+}
+
+void Direction::start_idle_link(TimePoint at) {
+  if (opportunities_) {
+    opportunities_->skip_past(at);
+    link_next_ = opportunities_->next();
+  } else if (queue_.take(at, wire_, counters_.queue_drops)) {
+    wire_busy_ = true;
+    link_next_ = at + serialisation(wire_.size_bytes);
+  }
+}
+
+void Direction::depart(TimePoint at) {
+  wire_busy_ = false;
+  if (!delay_first_ && loss_ > 0 && loss_rng_.bernoulli(loss_)) {
+    counters_.random_losses.add(wire_.size_bytes);
+    return;
+  }
+  wire_.left = at;
+  after_.push(wire_);
+}
+
+void Direction::refresh_next_event() {
+  if (!after_.empty()) {
+    next_event_ = after_.front().left + delay_after_;
+  } else if (!link_next_.is_never()) {
+    next_event_ = link_next_ + delay_after_;
+  } else if (!before_.empty()) {
+    next_event_ = before_.front().entered;
+  } else {
+    next_event_ = TimePoint::never();
+  }
+}
+
+}  // namespace mvfstrl

@@ -1,0 +1,112 @@
+// One direction of a path: a link with its queue, random loss and propagation delay. A pure state machine
+// under the caller's clock, in virtual and in real time alike. Everything inside is first in, first out, so
+// packets wait in rings and never in an event heap; the link is worked off lazily, one event a delivered
+// packet.
+//
+// Time zero of the caller's clock is the start of the rate process. A trace link keeps mahimahi's rules:
+// packets are admitted after the opportunities of their millisecond, and where the delay comes before the
+// link, it releases at whole milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "common/rng.h"
+#include "common/units.h"
+#include "path/config.h"
+#include "path/opportunities.h"
+#include "path/packet.h"
+#include "path/queue.h"
+#include "path/ring.h"
+#include "path/tally.h"
+
+namespace mvfstrl {
+
+// entered = delivered + queue_drops + random_losses + Direction::inside(), in packets and in bytes, always.
+struct DirectionCounters {
+  Tally entered;
+  Tally delivered;
+  Tally queue_drops;
+  Tally random_losses;
+};
+
+class Direction {
+ public:
+  enum class Order : std::uint8_t {
+    kLinkLossDelay,  // data: what is lost at random has used the link
+    kDelayLossLink,  // ACKs
+  };
+
+  // Throws std::invalid_argument if the configuration is not sound. `rng` feeds the rate process, the random
+  // loss and PIE, each by its own stream, so the rate process does not depend on what is sent.
+  Direction(const DirectionConfig& config, Order order, Rng rng);
+
+  // A packet enters; `now` never decreases from call to call, over enter() and advance() together. Returns
+  // false if the packet was dropped on the spot (only ever for kLinkLossDelay; a later drop shows in the
+  // counters).
+  bool enter(TimePoint now, const Packet& packet);
+
+  // When advance() may next have a packet; never() if nothing is inside. Until then no call is needed.
+  TimePoint next_event() const { return next_event_; }
+
+  // True with the next packet delivered at or before `now`; call until false. Delivery is at out.left + delay
+  // for kLinkLossDelay, at out.left for kDelayLossLink.
+  bool advance(TimePoint now, Packet& out);
+
+  // As of the latest call.
+  const DirectionCounters& counters() const { return counters_; }
+  // What is in the queue, on the wire and in the delay, counted afresh (linear in it: for checks and
+  // reports).
+  Tally inside() const;
+  // What waits in the link's queue, the packet on the wire not included, as of the latest call.
+  Tally queued() const { return {queue_.packets(), queue_.bytes()}; }
+  // What the link could have carried from time zero to `now`, which counts as a call.
+  ByteCount offered_bytes(TimePoint now);
+  // Heap memory held by rings, in bytes.
+  std::size_t capacity_bytes() const;
+
+ private:
+  // Brings the link up to `until`: departures, and where the delay comes first, arrivals, in order of time.
+  void run(TimePoint until);
+  void serve(TimePoint until) {
+    if (link_next_ > until) return;
+    if (opportunities_) {
+      serve_opportunities(until);
+    } else {
+      serve_constant(until);
+    }
+  }
+  void serve_constant(TimePoint until);
+  void serve_opportunities(TimePoint until);
+  // Spends one opportunity; false if queue and wire are empty afterwards.
+  bool spend(TimePoint at, std::int64_t budget_bytes);
+  bool arrive(Packet packet);
+  void start_idle_link(TimePoint at);
+  void depart(TimePoint at);
+  void refresh_next_event();
+  Duration serialisation(std::uint32_t size_bytes) const {
+    return Duration::from_ns(static_cast<std::int64_t>(ns_per_byte_ * size_bytes + 0.5));
+  }
+
+  TimePoint next_event_ = TimePoint::never();
+  // When the link next acts: a constant link's packet leaves, or an opportunity comes; never() while idle.
+  TimePoint link_next_ = TimePoint::never();
+  Duration delay_after_;  // propagation behind the link
+  Packet wire_;           // the packet being sent
+  bool wire_busy_ = false;
+  bool delay_first_;
+  bool millisecond_clock_;
+  std::int64_t wire_remaining_bytes_ = 0;  // of wire_, on opportunity links
+  double ns_per_byte_ = 0;                 // constant links
+  double loss_;
+  Rng loss_rng_;
+  Duration delay_;
+  Bandwidth constant_rate_;
+  Ring<Packet> before_;  // in the delay ahead of the link; entered is when they reach the link
+  Queue queue_;
+  Ring<Packet> after_;                          // have left the link, not delivered yet
+  std::optional<Opportunities> opportunities_;  // none: a constant link
+  DirectionCounters counters_;
+};
+
+}  // namespace mvfstrl
