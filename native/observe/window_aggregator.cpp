@@ -86,7 +86,8 @@ WindowSummary WindowAggregator::close_idle(TimePoint now, const NetworkSample& s
 
 WindowSummary WindowAggregator::finish(TimePoint now) {
   const auto mean = [this](Field field) {
-    return Duration::from_seconds(open_.first[index(field)] + open_.sum[index(field)] / double{open_.count});
+    return Duration::from_seconds(open_.first[index(field)] +
+                                  open_.sum[index(field)] / static_cast<double>(open_.count));
   };
   WindowSummary summary;
   summary.start = start_;
