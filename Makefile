@@ -1,0 +1,45 @@
+# Everything a person or CI runs. The work is in tools/: this file only names it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup train test bench wheel lint format sanitize clean
+
+PYTHON_IN_VENV := .venv/bin/python
+
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of:"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@echo "Variables: ARGS=\"...\" (Hydra overrides for train, pytest arguments for test), PYTHON=, CXX=, MVFSTRL_SHARED="
+
+setup: ## Create .venv with pinned packages and the native extension
+	@tools/setup.sh train
+
+train: setup ## Set up, then train and test an agent: python run.py agent=impala env=lte $(ARGS)
+	$(PYTHON_IN_VENV) run.py agent=impala env=lte $(ARGS)
+
+test: ## Set up, then run all native and Python tests
+	@tools/setup.sh test
+	@tools/test.sh $(ARGS)
+
+bench: ## Set up, then run the benchmarks; figures go to bench.json
+	@tools/setup.sh bench
+	$(PYTHON_IN_VENV) tools/bench.py $(ARGS)
+
+wheel: ## Build the wheel into dist/ and try it in a clean environment
+	@tools/setup.sh train
+	@tools/wheel.sh
+
+lint: ## Check style, formatting and types
+	@tools/setup.sh test
+	@tools/lint.sh
+
+format: ## Rewrite the sources in the project's format
+	@tools/setup.sh test
+	@tools/lint.sh --fix
+
+sanitize: ## Run the native tests under the address, undefined-behaviour and thread sanitizers
+	@tools/setup.sh test
+	@tools/sanitize.sh
+
+clean: ## Remove what was built (keeps .venv and the outputs of runs)
+	rm -rf build dist bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f .venv/.mvfstrl/native

@@ -1,0 +1,48 @@
+# Sourced by the scripts beside it: where things are, and how progress is told.
+# shellcheck shell=bash
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+STATE="$VENV/.mvfstrl" # stamps and logs of the set-up; gone when .venv is removed
+# Reference data: used where it is, never needed.
+export MVFSTRL_SHARED="${MVFSTRL_SHARED:-$ROOT/../shared}"
+
+say() { printf '==> %s\n' "$*"; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# step TITLE COMMAND...: runs a quiet command, says how long it took, and shows its log when it fails.
+step() {
+  local title="$1" log="$STATE/last-step.log" begin=$SECONDS pid waited=0 status=0
+  shift
+  mkdir -p "$STATE"
+  say "$title"
+  "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    waited=$((waited + 1))
+    if ((waited % 150 == 0)); then
+      printf '    %d s: %s\n' "$((SECONDS - begin))" "$(tail -n 1 "$log" | cut -c 1-90)"
+    fi
+  done
+  wait "$pid" || status=$?
+  if ((status != 0)); then
+    tail -n 60 "$log" >&2
+    die "$title: failed (exit $status) after $((SECONDS - begin)) s"
+  fi
+  printf '    done in %d s\n' "$((SECONDS - begin))"
+}
+
+# configure FOLDER OPTION...: configures native/ into FOLDER with the cmake and ninja of .venv.
+configure() {
+  local folder="$1" launcher=()
+  shift
+  if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  "$VENV/bin/cmake" -S "$ROOT/native" -B "$folder" -G Ninja -DCMAKE_MAKE_PROGRAM="$VENV/bin/ninja" \
+    "${launcher[@]}" "$@"
+}
