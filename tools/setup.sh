@@ -148,7 +148,7 @@ check_machine() {
 
 fingerprint() { sha256sum | cut -c 1-64; }
 
-packages_fingerprint() { (cd "$ROOT" && cat pyproject.toml constraints.txt && echo "$EXTRA") | fingerprint; }
+packages_fingerprint() { (cd "$ROOT" && cat pyproject.toml constraints.txt && echo "$EXTRA $VENV") | fingerprint; }
 
 # The extension is built from these; tests and benchmarks are not part of it.
 native_fingerprint() {
@@ -176,10 +176,12 @@ PY
 pip_install() { "$VENV/bin/python" -m pip install --disable-pip-version-check -c "$ROOT/constraints.txt" "$@"; }
 
 install_packages() {
-  if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+  # Scripts in an environment name its folder: one that was moved is of no use.
+  if [[ "$(cat "$STATE/location" 2>/dev/null)" != "$VENV" ]] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     step "Creating .venv with $("$PYTHON_FOUND" --version)" "$PYTHON_FOUND" -m venv --clear "$VENV"
   fi
   mkdir -p "$STATE"
+  echo "$VENV" >"$STATE/location"
   step "Installing the pinned pip" pip_install pip
   # First and alone: a build that pip is told to prefer must be in place before a package asks for any torch.
   step "Installing torch (the largest download)" pip_install torch
