@@ -29,7 +29,7 @@ struct TraceRate {
   double from_fraction = 0;
   double to_fraction = 1;
   // How far into that part time zero lies; whole milliseconds (rounded down), taken modulo the part's length.
-  Duration offset;
+  Duration offset = Duration::zero();
 };
 
 // Sprout's model of a cellular link (Winstein, Sivaraman, Balakrishnan: "Stochastic forecasts achieve high
@@ -77,18 +77,18 @@ struct PieParameters {
 // one limit, an infinite queue takes none, for CoDel and PIE they are the tail limit of the buffer below.
 struct QueueConfig {
   QueueKind kind = QueueKind::kInfinite;
-  std::optional<std::int64_t> packets;
-  std::optional<std::int64_t> bytes;
-  CodelParameters codel;
-  PieParameters pie;
+  std::optional<std::int64_t> packets = std::nullopt;
+  std::optional<std::int64_t> bytes = std::nullopt;
+  CodelParameters codel = {};
+  PieParameters pie = {};
   QueueFlavour flavour = QueueFlavour::kRfc;
 };
 
 struct DirectionConfig {
   RateConfig rate = ConstantRate{Bandwidth::from_mbps(12)};
-  QueueConfig queue;
-  Duration delay;   // propagation
-  double loss = 0;  // probability with which each packet is lost at random
+  QueueConfig queue = {};
+  Duration delay = Duration::zero();  // propagation
+  double loss = 0;                    // probability with which each packet is lost at random
 };
 
 // Throw std::invalid_argument naming the offending member.
