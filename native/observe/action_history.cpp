@@ -35,8 +35,8 @@ void ActionHistory::write(std::span<float> out) const {
   for (std::size_t age = 0; age < entries_.size(); ++age) {
     const Entry& entry = entries_[(latest_ + age) % entries_.size()];
     entry_out[entry.action] = 1.0F;
-    entry_out[num_actions_] =
-        std::clamp(static_cast<float>(entry.window.value()) * kByteScale, 0.0F, kByteHigh);
+    entry_out[num_actions_] = std::clamp(
+        static_cast<float>(static_cast<double>(entry.window.value()) / kByteNorm), 0.0F, kByteHigh);
     entry_out += num_actions_ + 1;
   }
 }

@@ -42,16 +42,16 @@ struct FieldInfo {
   std::string_view name;
   std::string_view unit;  // of the raw sample value
   FieldKind kind;
-  float scale;  // observation = raw * scale, clipped to [0, high]
+  double norm;  // observation = raw / norm, clipped to [0, high]
   float high;
   std::string_view meaning;
 };
 
 // Times are shown in units of 100 ms, bytes in units of 1000 bytes, rates in 1000 bytes per 100 ms, counts as
 // they are.
-inline constexpr float kTimeScale = 10.0F;
-inline constexpr float kByteScale = 1e-3F;
-inline constexpr float kRateScale = kByteScale / kTimeScale;
+inline constexpr double kTimeNorm = 0.1;
+inline constexpr double kByteNorm = 1000.0;
+inline constexpr double kRateNorm = kByteNorm / kTimeNorm;
 
 // Clipping bounds in observation units: 100 s, 100 MB, 8 Gbit/s, 10,000 events. They keep one odd value from
 // reaching a network; nothing that the simulator is meant for touches them.
@@ -62,16 +62,16 @@ inline constexpr float kCountHigh = 1e4F;
 
 namespace detail {
 constexpr FieldInfo time_level(std::string_view name, std::string_view meaning) {
-  return {name, "s", FieldKind::kLevel, kTimeScale, kTimeHigh, meaning};
+  return {name, "s", FieldKind::kLevel, kTimeNorm, kTimeHigh, meaning};
 }
 constexpr FieldInfo byte_level(std::string_view name, std::string_view meaning) {
-  return {name, "bytes", FieldKind::kLevel, kByteScale, kByteHigh, meaning};
+  return {name, "bytes", FieldKind::kLevel, kByteNorm, kByteHigh, meaning};
 }
 constexpr FieldInfo byte_counter(std::string_view name, std::string_view meaning) {
-  return {name, "bytes", FieldKind::kCounter, kByteScale, kByteHigh, meaning};
+  return {name, "bytes", FieldKind::kCounter, kByteNorm, kByteHigh, meaning};
 }
 constexpr FieldInfo counter(std::string_view name, std::string_view meaning) {
-  return {name, "count", FieldKind::kCounter, 1.0F, kCountHigh, meaning};
+  return {name, "count", FieldKind::kCounter, 1.0, kCountHigh, meaning};
 }
 }  // namespace detail
 
@@ -94,7 +94,7 @@ inline constexpr std::array<FieldInfo, kFieldCount> kFields = {{
     detail::counter("timeout_rtx_count",
                     "packets sent again after a probe timeout since the previous sample"),
     detail::byte_counter("acked", "bytes newly acknowledged by the event"),
-    {"throughput", "bytes/s", FieldKind::kLevel, kRateScale, kRateHigh,
+    {"throughput", "bytes/s", FieldKind::kLevel, kRateNorm, kRateHigh,
      "bytes acknowledged over the last 100 ms, as a rate"},
     detail::byte_counter("lost", "bytes declared lost by the event"),
     detail::counter("persistent_congestion", "1 if the event established persistent congestion"),

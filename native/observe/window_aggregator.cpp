@@ -13,7 +13,7 @@ constexpr std::size_t index(Field field) { return static_cast<std::size_t>(field
 
 // Observation units, clipped to the field's bounds.
 float shown(double raw, const FieldInfo& field) {
-  return std::clamp(static_cast<float>(raw) * field.scale, 0.0F, field.high);
+  return std::clamp(static_cast<float>(raw / field.norm), 0.0F, field.high);
 }
 
 }  // namespace

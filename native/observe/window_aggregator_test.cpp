@@ -168,7 +168,7 @@ TEST(WindowAggregator, ACountWindowIsFullAtItsLastEventAndHasNoDeadline) {
     EXPECT_FALSE(event.feed(windows));
     EXPECT_FALSE(event.feed(windows));
     EXPECT_TRUE(event.feed(windows));
-    EXPECT_EQ(windows.close(at(30 * (round + 1))).throughput(), 100'000.0);
+    EXPECT_DOUBLE_EQ(windows.close(at(30 * (round + 1))).throughput(), 100'000.0);
   }
 }
 
