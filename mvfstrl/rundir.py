@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import DictConfig, OmegaConf
 
 from mvfstrl.metrics import MetricsLog
 
@@ -48,13 +48,13 @@ class RunDirectory:
         return self.path / "config.yaml"
 
     def metrics(self, *, after: int | None = None) -> MetricsLog:
-        """The metrics log, open at its end. `after`: the step that the run resumes from (-1 for a fresh start);
-        rows later than it are dropped, because the run will write them again. None keeps all."""
+        """The metrics log, open at its end. `after`: the step that the run resumes from (-1: a fresh start);
+        later rows are dropped, because the run will write them again. None keeps all."""
         return MetricsLog(self.path / "metrics.jsonl", after=after)
 
-    def record(self, resolved_config: dict[str, Any]) -> None:
+    def record(self, composed: DictConfig) -> None:
         """Writes config.yaml and versions.json; an earlier start's files are kept under numbered names."""
-        _write(self.config, yaml.safe_dump(resolved_config, sort_keys=False, allow_unicode=True))
+        _write(self.config, OmegaConf.to_yaml(composed, resolve=True))
         _write(self.path / "versions.json", json.dumps(versions(), indent=2) + "\n")
 
 
@@ -91,7 +91,7 @@ def _package_version(name: str) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Atomic: a reader sees the old file or the new one. An old one that differs is kept as NAME-1, -2, ..."""
+    """Atomic: a reader sees the old file or the new one. An old one that differs is kept as NAME-1, -2...."""
     if path.exists():
         if path.read_text() == text:
             return

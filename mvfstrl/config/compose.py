@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,30 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from mvfstrl.config.schema import Config
+from mvfstrl.agents.impala.config import ImpalaConfig
+from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.config.schema import REWARDS, TRACKERS, Config
 
 
 @cache
 def register() -> None:
     """Puts the dataclasses into Hydra's store: `schema` is the whole, `schema/GROUP/OPTION` an option's."""
-    from mvfstrl.agents.impala.config import ImpalaConfig
-    from mvfstrl.agents.schemes import CubicConfig, FixedConfig, NewRenoConfig, RandomConfig
-
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
-    agents: dict[str, Any] = {
-        "impala": ImpalaConfig,
-        "newreno": NewRenoConfig,
-        "cubic": CubicConfig,
-        "fixed": FixedConfig,
-        "random": RandomConfig,
+    groups: dict[str, Mapping[str, type]] = {
+        "agent": {"impala": ImpalaConfig, **SCHEMES},
+        "reward": REWARDS,
+        "tracker": TRACKERS,
     }
-    for name, node in agents.items():
-        store.store(group="schema/agent", name=name, node=node)
+    for group, options in groups.items():
+        for name, node in options.items():
+            store.store(group=f"schema/{group}", name=name, node=node)
+    OmegaConf.register_new_resolver("scenario_names", _scenario_names, replace=True)
+
+
+def _scenario_names(scenarios: Mapping[str, Any]) -> str:
+    """For the run directory's name: `lte+umts`."""
+    return "+".join(scenarios)
 
 
 def config_folder() -> Path:

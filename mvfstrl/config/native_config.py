@@ -1,29 +1,29 @@
 """Turns a `Config` into the dictionary that the native core takes. Values are checked here only where the
-user's key differs from the native one; the native parser checks all of it again."""
+user's form differs from the native one; the native parser checks all of it again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from mvfstrl.agents.base import AgentConfig
-from mvfstrl.agents.schemes import CubicConfig, FixedConfig, NewRenoConfig, RandomConfig
-from mvfstrl.config.native_defaults import native_default
+from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
+from mvfstrl.config.ranges import parse_range
 from mvfstrl.config.scenarios import native_scenario
 from mvfstrl.config.schema import Config
 from mvfstrl.errors import ConfigError
-
-CONTROLLER_KINDS = ("newreno", "cubic", "fixed", "random", "external")
+from mvfstrl.native_defaults import native_default
 
 
 def native_config(cfg: Config, agent: AgentConfig | None = None) -> dict[str, Any]:
-    """The native configuration. `agent` replaces the one that drives flow 0 (the observed one)."""
+    """The native configuration. `agent` replaces the one that drives flow 0, the observed one."""
     if not cfg.env.scenarios:
         raise ConfigError("env: names no scenario")
     return {
         "scenarios": [native_scenario(name, s, cfg.env) for name, s in cfg.env.scenarios.items()],
         "flows": _flows(cfg, agent if agent is not None else cfg.agent),
-        "transport": _without_name(asdict(cfg.transport)),
+        "transport": asdict(cfg.transport),
         "observation": {
             "window_kind": cfg.history.window_kind,
             "window_ms": cfg.history.window_ms,
@@ -32,44 +32,83 @@ def native_config(cfg: Config, agent: AgentConfig | None = None) -> dict[str, An
         },
         "actions": _actions(cfg),
         "reward": asdict(cfg.reward),
-        "action_delay": dict(cfg.env.action_delay),
+        "action_delay": _action_delay(cfg.env.action_delay_ms),
         "episode_ms": cfg.env.episode_ms,
     }
 
 
 def controller(agent: AgentConfig) -> dict[str, Any]:
     """The native controller of an agent: with its knobs for a classic scheme, `external` for a learner."""
-    if isinstance(agent, NewRenoConfig | CubicConfig | FixedConfig | RandomConfig):
-        return {"kind": agent.name, **_without_name(asdict(agent))}
-    return {"kind": "external"}
+    if isinstance(agent, SchemeConfig):
+        return of_kind("controller", "agent.controller", agent.controller)
+    controller: dict[str, Any] = native_default("kinds.controller.external")
+    return controller
+
+
+def of_kind(family: str, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given over the defaults of its kind; `key` names it in errors."""
+    kinds = native_default(f"kinds.{family}")
+    kind = given.get("kind")
+    if kind not in kinds:
+        raise ConfigError(f"{key}.kind: must be one of {', '.join(kinds)}, got {kind!r}")
+    _refuse_unknown(key, given, kinds[kind])
+    merged: dict[str, Any] = {**kinds[kind], **given}
+    return merged
 
 
 def _flows(cfg: Config, agent: AgentConfig) -> list[dict[str, Any]]:
-    observed = {**native_default("flows.0"), "controller": controller(agent), "app": dict(cfg.env.app)}
-    return [observed, *(_cross_flow(i, flow) for i, flow in enumerate(cfg.env.cross_flows))]
+    observed = native_default("flows.0")
+    observed["controller"] = controller(agent)
+    observed["app"] = _app("env.app", cfg.env.app)
+    return [
+        observed,
+        *(_cross_flow(f"env.cross_flows[{i}]", flow) for i, flow in enumerate(cfg.env.cross_flows)),
+    ]
 
 
-def _cross_flow(index: int, flow: dict[str, Any]) -> dict[str, Any]:
-    merged = native_default("flows.0")
-    settings = dict(flow)
-    scheme = settings.pop("scheme", None)
-    key = f"env.cross_flows[{index}]"
-    if scheme not in CONTROLLER_KINDS[:4]:
-        raise ConfigError(f"{key}.scheme: must be one of {', '.join(CONTROLLER_KINDS[:4])}, got {scheme!r}")
-    unknown = sorted(set(settings) - set(merged))
-    if unknown:
-        raise ConfigError(f"{key}: unknown key {unknown[0]!r}; it has {', '.join(['scheme', *merged])}")
-    merged["controller"] = {"kind": scheme}
-    return {**merged, **settings}
+def _cross_flow(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`scheme` and, beside it, the keys of a native flow; `controller` holds the scheme's knobs."""
+    flow: dict[str, Any] = native_default("flows.0")
+    _refuse_unknown(key, given, {"scheme": None, **flow})
+    schemes = [name for name in SCHEMES if name != "random"]
+    scheme = given.get("scheme")
+    if scheme not in schemes:
+        raise ConfigError(f"{key}.scheme: must be one of {', '.join(schemes)}, got {scheme!r}")
+    flow |= {name: value for name, value in given.items() if name != "scheme"}
+    flow["controller"] = of_kind(
+        "controller", f"{key}.controller", {**given.get("controller", {}), "kind": scheme}
+    )
+    flow["app"] = _app(f"{key}.app", flow["app"])
+    return flow
+
+
+def _app(key: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, str | Mapping):
+        raise ConfigError(
+            f"{key}: must be an application's name or a mapping with its kind, got {given!r}"
+        )
+    return of_kind("app", key, {"kind": given} if isinstance(given, str) else given)
+
+
+def _action_delay(given: Any) -> dict[str, Any]:
+    key = "env.action_delay_ms"
+    if isinstance(given, Mapping) and "samples" in given:
+        _refuse_unknown(key, given, {"samples": None})
+        return {"kind": "empirical", "samples_ms": list(given["samples"])}
+    delay = parse_range(key, given, at_least=0.0)
+    if delay["log"]:
+        raise ConfigError(f"{key}: a logarithmic range is not offered; give samples instead")
+    if delay["low"] == delay["high"]:
+        return {"kind": "constant", "ms": delay["low"]}
+    return {"kind": "uniform", "low_ms": delay["low"], "high_ms": delay["high"]}
 
 
 def _actions(cfg: Config) -> dict[str, Any]:
-    choices = [_signed(choice) for choice in cfg.actions.choices]
+    actions = asdict(cfg.actions)
+    choices = [_signed(choice) for choice in actions.pop("choices")]
     if not choices or choices[0] != "0":
         raise ConfigError(f"actions.choices: the first action must be 0 (keep the window), got {choices}")
-    rest = _without_name(asdict(cfg.actions))
-    del rest["choices"]
-    return {"list": choices, **rest}
+    return {"list": choices, **actions}
 
 
 def _signed(choice: str) -> str:
@@ -77,5 +116,7 @@ def _signed(choice: str) -> str:
     return f"+{choice}" if choice[:1].isdigit() and choice != "0" else choice
 
 
-def _without_name(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != "name"}
+def _refuse_unknown(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{key}.{name}: unknown key; there are {', '.join(known)}")

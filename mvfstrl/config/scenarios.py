@@ -2,68 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from mvfstrl.config.native_defaults import native_default
 from mvfstrl.config.ranges import parse_range
 from mvfstrl.config.schema import EnvConfig, ScenarioConfig
 from mvfstrl.errors import ConfigError
+from mvfstrl.native_defaults import native_default
+
+BOUNDS = ("packets", "bytes", "bdp")
 
 
 def native_scenario(name: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
+    """One entry of the native `scenarios`."""
     key = f"env.scenarios.{name}"
-    uplink = dict(scenario.uplink)
-    downlink = dict(scenario.downlink) if scenario.downlink is not None else dict(uplink)
+    delay_key, delay = _override("env.delay_ms", env.delay_ms, f"{key}.delay_ms", scenario.delay_ms)
+    loss_key, loss = _override("env.loss", env.loss, f"{key}.loss", scenario.loss)
+    chance = scenario.loss_probability if env.loss_probability is None else env.loss_probability
+    overrides = {knob: value for knob, value in vars(env.queue).items() if value is not None}
     return {
         "name": name,
         "weight": scenario.weight,
-        "uplink": _rate(f"{key}.uplink", uplink, env),
-        "downlink": _rate(f"{key}.downlink", downlink, env),
-        "delay_ms": _chosen("env.delay_ms", env.delay_ms, f"{key}.delay_ms", scenario.delay_ms, at_least=0.0),
-        "loss": _chosen("env.loss", env.loss, f"{key}.loss", scenario.loss, at_least=0.0, at_most=1.0),
-        "loss_probability": scenario.loss_probability
-        if env.loss_probability is None
-        else env.loss_probability,
-        "queue": _data_queue(key, scenario, env),
-        "ack_queue": _queue(
-            f"{key}.ack_queue", {**native_default("scenarios.0.ack_queue"), **scenario.ack_queue}
-        ),
+        "uplink": _rate(f"{key}.uplink", scenario.uplink, env),
+        "downlink": _downlink(f"{key}.downlink", scenario, env),
+        "delay_ms": parse_range(delay_key, delay, above=0.0),
+        "loss": parse_range(loss_key, loss, at_least=0.0, at_most=1.0),
+        # A user who asks for loss gets it in every episode, unless told otherwise.
+        "loss_probability": 1.0 if env.loss is not None and env.loss_probability is None else chance,
+        "queue": _queue("scenarios.0.queue", (f"{key}.queue", scenario.queue), ("env.queue", overrides)),
+        "ack_queue": _queue("scenarios.0.ack_queue", (f"{key}.ack_queue", scenario.ack_queue)),
         "overhead_bytes": scenario.overhead_bytes,
     }
 
 
-def _chosen(override_key: str, override: Any, key: str, value: Any, **bounds: float) -> dict[str, Any]:
-    if override is not None:
-        return parse_range(override_key, override, **bounds)
-    return parse_range(key, value, **bounds)
+def _override(env_key: str, env_value: Any, key: str, value: Any) -> tuple[str, Any]:
+    return (key, value) if env_value is None else (env_key, env_value)
 
 
-def _rate(key: str, rate: dict[str, Any], env: EnvConfig) -> dict[str, Any]:
-    kind = rate.get("kind")
-    if kind in ("constant", "poisson"):
-        return {
-            **rate,
-            "mbps": _chosen("env.rate_mbps", env.rate_mbps, f"{key}.mbps", rate.get("mbps"), above=0.0),
-        }
-    if env.rate_mbps is not None:
-        raise ConfigError(f"env.rate_mbps: {key} is a {kind} link, which has a rate of its own")
-    if kind == "cellular" and "scale" in rate:
-        return {**rate, "scale": parse_range(f"{key}.scale", rate["scale"], above=0.0)}
+def _downlink(key: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
+    if scenario.downlink is None:
+        return _rate(key, scenario.uplink, env)
+    if scenario.downlink.get("kind") == "trace" and scenario.downlink.get("file") is None:
+        return _rate(key, {**scenario.downlink, "file": scenario.uplink.get("file")}, env)
+    return _rate(key, scenario.downlink, EnvConfig())  # described apart: overrides are for the data's link
+
+
+def _rate(key: str, given: Mapping[str, Any], env: EnvConfig) -> dict[str, Any]:
+    kinds = native_default("kinds.rate")
+    kind = given.get("kind")
+    if kind not in kinds:
+        raise ConfigError(f"{key}.kind: must be one of {', '.join(kinds)}, got {kind!r}")
+    rate = _merged(kinds[kind], given)
+    knob = "mbps" if "mbps" in rate else "scale"
+    if knob not in rate:
+        for name in ("rate_mbps", "rate_scale"):
+            if getattr(env, name) is not None:
+                raise ConfigError(f"env.{name}: {key} is a {kind}, which plays at the rate that it has")
+        return rate
+    if env.rate_mbps is not None and knob == "scale":
+        raise ConfigError(f"env.rate_mbps: {key} is a {kind} link; env.rate_scale multiplies its rate")
+    rate_key, value = _override("env.rate_mbps", env.rate_mbps, f"{key}.{knob}", rate[knob])
+    rate[knob] = _scaled(parse_range(rate_key, value, above=0.0), rate_key, env)
     return rate
 
 
-def _data_queue(key: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
-    queue = {**native_default("scenarios.0.queue"), **scenario.queue}
-    for knob in ("kind", "packets", "bytes", "bdp"):
-        override = getattr(env.queue, knob)
-        if override is not None:
-            queue[knob] = override
-            key = "env" if knob != "kind" else key
-    return _queue(f"{key}.queue", queue)
+def _scaled(rate: dict[str, Any], key: str, env: EnvConfig) -> dict[str, Any]:
+    if env.rate_scale is None:
+        return rate
+    if rate["low"] != rate["high"]:
+        raise ConfigError(f"env.rate_scale: {key} is drawn from a range already")
+    scale = parse_range("env.rate_scale", env.rate_scale, above=0.0)
+    return {**scale, "low": rate["low"] * scale["low"], "high": rate["low"] * scale["high"]}
 
 
-def _queue(key: str, queue: dict[str, Any]) -> dict[str, Any]:
-    for bound in ("packets", "bytes", "bdp"):
-        if queue.get(bound) is not None:
-            queue[bound] = parse_range(f"{key}.{bound}", queue[bound], above=0.0)
+def _queue(default_path: str, *layers: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The default queue under layers of (their key, what they set). A layer that sets a bound, or makes the
+    queue infinite, replaces all the bounds below it."""
+    queue: dict[str, Any] = native_default(default_path)
+    keys = dict.fromkeys(BOUNDS, "")
+    for key, given in layers:
+        if given.keys() & set(BOUNDS) or given.get("kind") == "infinite":
+            queue |= dict.fromkeys(BOUNDS)
+        keys |= {bound: f"{key}.{bound}" for bound in BOUNDS if bound in given}
+        queue = _merged(queue, given)
+    for bound in BOUNDS:
+        if queue[bound] is not None:
+            queue[bound] = parse_range(keys[bound], queue[bound], above=0.0)
     return queue
+
+
+def _merged(defaults: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given over the defaults, mapping by mapping; a range replaces a range whole."""
+    merged = dict(defaults)
+    for name, value in given.items():
+        nested = (
+            isinstance(value, Mapping) and isinstance(merged.get(name), dict) and "low" not in merged[name]
+        )
+        merged[name] = _merged(merged[name], value) if nested else value
+    return merged

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from omegaconf import MISSING
+
 from mvfstrl.agents.base import AgentConfig
-from mvfstrl.config.native_defaults import native
+from mvfstrl.native_defaults import native, native_range
 
 
 class Mode(StrEnum):
@@ -32,72 +34,74 @@ class Resume(StrEnum):
 
 
 @dataclass
-class QueueConfig:
-    """Bounds of a scenario's queue. Unset bounds do not bind; `bdp` counts bandwidth-delay products."""
-
-    kind: str = field(default_factory=native("scenarios.0.queue.kind"))
-    packets: Any = None
-    bytes: Any = None
-    bdp: Any = None
-
-
-@dataclass
 class ScenarioConfig:
     """A family of paths: each episode draws one path from its ranges."""
 
     weight: float = field(default_factory=native("scenarios.0.weight"))
+    """Episodes choose a scenario in proportion."""
     uplink: dict[str, Any] = field(default_factory=dict)
-    """The rate process that data crosses: `{kind: constant|poisson|trace|cellular, ...}`."""
+    """The link that data crosses: `{kind: constant|poisson|trace|cellular, ...}`."""
     downlink: dict[str, Any] | None = None
-    """The one that ACKs cross; null: the same description as `uplink`."""
-    delay_ms: Any = field(default_factory=native("scenarios.0.delay_ms"))
-    """One-way propagation delay of either direction."""
-    loss: Any = field(default_factory=native("scenarios.0.loss"))
-    """Probability that a data packet is lost behind the bottleneck."""
+    """The one that ACKs cross; null: described as `uplink` is."""
+    delay_ms: Any = field(default_factory=native_range("scenarios.0.delay_ms"))
+    """One-way propagation delay, the same in both directions."""
+    loss: Any = field(default_factory=native_range("scenarios.0.loss"))
+    """Probability that a data packet is lost behind the link, in episodes that have random loss..."""
     loss_probability: float = field(default_factory=native("scenarios.0.loss_probability"))
-    """Probability that an episode has loss at all."""
+    """...and the probability of an episode to have it."""
     queue: dict[str, Any] = field(default_factory=dict)
+    """Of data: `{kind: infinite|droptail|drophead|codel|pie, packets, bytes, bdp, codel, pie, flavour}`."""
     ack_queue: dict[str, Any] = field(default_factory=dict)
-    overhead_bytes: int = field(default_factory=native("scenarios.0.overhead_bytes"))
-    """Bytes that the link carries above the UDP payload."""
+    """Of ACKs, alike."""
+    overhead_bytes: int | None = field(default_factory=native("scenarios.0.overhead_bytes"))
+    """Bytes on the link beyond the UDP payload; null: the IP and UDP headers, and a trace's tunnel header."""
 
 
 @dataclass
 class QueueOverride:
-    """Set knobs replace those of every scenario's data queue."""
+    """For the data queue of every scenario. One bound given replaces all the bounds of the scenario's own."""
 
     kind: str | None = None
     packets: Any = None
     bytes: Any = None
     bdp: Any = None
+    """In bandwidth-delay products."""
+    codel: dict[str, Any] | None = None
+    pie: dict[str, Any] | None = None
+    flavour: str | None = None
 
 
 @dataclass
 class EnvConfig:
-    """Scenarios to run, and overrides that apply to all of them (null: as the scenario says)."""
+    """Scenarios to run, and overrides that apply to all of them (null: as each scenario says)."""
 
     scenarios: dict[str, ScenarioConfig] = field(default_factory=dict)
     rate_mbps: Any = None
+    """Of constant and Poisson links; of the ACKs' too, where the scenario does not describe it apart."""
+    rate_scale: Any = None
+    """Multiplies the rate of constant, Poisson and cellular links."""
     delay_ms: Any = None
     loss: Any = None
     loss_probability: float | None = None
     queue: QueueOverride = field(default_factory=QueueOverride)
     uplink: str | None = None
-    """env=trace: the mahimahi trace that data crosses."""
+    """env=trace: the mahimahi trace file that data crosses."""
     downlink: str | None = None
     """env=trace: the one that ACKs cross; null: the same file."""
-    from_fraction: float = 0.0
+    from_fraction: float = field(default_factory=native("kinds.rate.trace.from_fraction"))
     """env=trace: plays the part of each file from here..."""
-    to_fraction: float = 1.0
+    to_fraction: float = field(default_factory=native("kinds.rate.trace.to_fraction"))
     """...to here."""
-    random_offset: bool = True
-    """env=trace: each episode starts at a random place of the part; false: at its beginning."""
-    app: dict[str, Any] = field(default_factory=native("flows.0.app"))
-    """What the observed flow sends: `{kind: bulk}`, `{kind: fixed_size, ...}`, `{kind: on_off, ...}`."""
+    random_offset: bool = field(default_factory=native("kinds.rate.trace.random_offset"))
+    """env=trace: an episode starts at a random place of the part; false: at offset_ms."""
+    offset_ms: float = field(default_factory=native("kinds.rate.trace.offset_ms"))
+    app: Any = field(default_factory=native("flows.0.app.kind"))
+    """What the observed flow sends: bulk, fixed_size, on_off, or `{kind: on_off, on_ms: 500, ...}`."""
     cross_flows: list[dict[str, Any]] = field(default_factory=list)
     """Flows that share the path: `{scheme: cubic, start_ms: 5000, ...}` each."""
-    action_delay: dict[str, Any] = field(default_factory=native("action_delay"))
-    """Time from the close of an observation to its action's effect."""
+    action_delay_ms: Any = field(default_factory=native("action_delay.ms"))
+    """From the close of an observation to its action's effect: a number, `[low, high]` or a list of measured
+    delays, `{samples: [...]}`."""
     episode_ms: float = field(default_factory=native("episode_ms"))
 
 
@@ -107,13 +111,61 @@ class ActionsConfig:
 
     choices: list[str] = field(default_factory=native("actions.list"))
     """In packets: `0` keeps the window, `*2` and `/2` scale it, `-10` and `+10` add; the first one is `0`."""
-    min_window_packets: float = field(default_factory=native("actions.min_window_packets"))
-    max_window_packets: float = field(default_factory=native("actions.max_window_packets"))
+    initial_window_packets: int = field(default_factory=native("actions.initial_window_packets"))
+    min_window_packets: int = field(default_factory=native("actions.min_window_packets"))
+    max_window_packets: int = field(default_factory=native("actions.max_window_packets"))
 
 
 @dataclass
 class RewardConfig:
-    kind: str = field(default_factory=native("reward.kind"))
+    """A decision window's reward. Formulas and sources: native/observe/reward.h."""
+
+    kind: str = MISSING
+
+
+@dataclass
+class LogRatioReward(RewardConfig):
+    kind: str = "log_ratio"
+    throughput_factor: float = field(default_factory=native("kinds.reward.log_ratio.throughput_factor"))
+    throughput_offset: float = field(default_factory=native("kinds.reward.log_ratio.throughput_offset"))
+    delay_factor: float = field(default_factory=native("kinds.reward.log_ratio.delay_factor"))
+    delay_offset: float = field(default_factory=native("kinds.reward.log_ratio.delay_offset"))
+    loss_factor: float = field(default_factory=native("kinds.reward.log_ratio.loss_factor"))
+    loss_offset: float = field(default_factory=native("kinds.reward.log_ratio.loss_offset"))
+    use_max_delay: bool = field(default_factory=native("kinds.reward.log_ratio.use_max_delay"))
+
+
+@dataclass
+class LinearReward(RewardConfig):
+    kind: str = "linear"
+    throughput_factor: float = field(default_factory=native("kinds.reward.linear.throughput_factor"))
+    delay_factor: float = field(default_factory=native("kinds.reward.linear.delay_factor"))
+    loss_factor: float = field(default_factory=native("kinds.reward.linear.loss_factor"))
+    use_max_delay: bool = field(default_factory=native("kinds.reward.linear.use_max_delay"))
+
+
+@dataclass
+class PowerReward(RewardConfig):
+    kind: str = "power"
+    throughput_exponent: float = field(default_factory=native("kinds.reward.power.throughput_exponent"))
+    scale: float = field(default_factory=native("kinds.reward.power.scale"))
+
+
+@dataclass
+class AuroraReward(RewardConfig):
+    kind: str = "aurora"
+    throughput_factor: float = field(default_factory=native("kinds.reward.aurora.throughput_factor"))
+    latency_factor: float = field(default_factory=native("kinds.reward.aurora.latency_factor"))
+    loss_factor: float = field(default_factory=native("kinds.reward.aurora.loss_factor"))
+    packet_bytes: int = field(default_factory=native("kinds.reward.aurora.packet_bytes"))
+
+
+REWARDS: dict[str, type[RewardConfig]] = {
+    "log_ratio": LogRatioReward,
+    "linear": LinearReward,
+    "power": PowerReward,
+    "aurora": AuroraReward,
+}
 
 
 @dataclass
@@ -129,16 +181,77 @@ class HistoryConfig:
 
 
 @dataclass
-class TransportConfig:
-    """The QUIC endpoints."""
+class WindowConfig:
+    """Bounds of a classic controller's congestion window; those of an agent's are in `actions`."""
 
-    name: str = "virtual"
+    packet_size_bytes: int = field(default_factory=native("transport.window.packet_size_bytes"))
+    """UDP payload of a full packet, of every flow."""
+    initial_packets: int = field(default_factory=native("transport.window.initial_packets"))
+    minimum_packets: int = field(default_factory=native("transport.window.minimum_packets"))
+    maximum_packets: int = field(default_factory=native("transport.window.maximum_packets"))
+
+
+@dataclass
+class TransportConfig:
+    """The QUIC endpoints of every flow. What each knob means: native/transport/config.h."""
+
+    window: WindowConfig = field(default_factory=WindowConfig)
+    ack_threshold: int = field(default_factory=native("transport.ack_threshold"))
+    """Packets after which an ACK is due at once."""
+    ack_reordering: int = field(default_factory=native("transport.ack_reordering"))
+    ack_timer_factor: float = field(default_factory=native("transport.ack_timer_factor"))
+    max_ack_delay_ms: float = field(default_factory=native("transport.max_ack_delay_ms"))
+    timer_tick_ms: float = field(default_factory=native("transport.timer_tick_ms"))
+    ack_delay_exponent: int = field(default_factory=native("transport.ack_delay_exponent"))
+    ack_padding_bytes: int = field(default_factory=native("transport.ack_padding_bytes"))
+    initial_rtt_ms: float = field(default_factory=native("transport.initial_rtt_ms"))
+    packet_threshold: int = field(default_factory=native("transport.packet_threshold"))
+    time_threshold_dividend: int = field(default_factory=native("transport.time_threshold_dividend"))
+    time_threshold_divisor: int = field(default_factory=native("transport.time_threshold_divisor"))
+    pto_probes: int = field(default_factory=native("transport.pto_probes"))
+    persistent_congestion_threshold: int = field(
+        default_factory=native("transport.persistent_congestion_threshold")
+    )
+    handshake_packets: int = field(default_factory=native("transport.handshake_packets"))
     pacing: bool = field(default_factory=native("transport.pacing"))
+    """false: a window leaves at once as ACKs open it."""
+    pacing_tick_ms: float = field(default_factory=native("transport.pacing_tick_ms"))
+    pacing_min_burst: int = field(default_factory=native("transport.pacing_min_burst"))
 
 
 @dataclass
 class TrackerConfig:
+    """Where metrics go beside the run directory, which always has them."""
+
+    name: str = MISSING
+
+
+@dataclass
+class WandbConfig(TrackerConfig):
+    name: str = "wandb"
+    project: str = "mvfst-rl"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+    timeout_s: float = 10.0
+    """A server that has not answered by then is left alone: the run is kept offline."""
+
+
+@dataclass
+class TensorboardConfig(TrackerConfig):
+    name: str = "tensorboard"
+
+
+@dataclass
+class NoTrackerConfig(TrackerConfig):
     name: str = "none"
+
+
+TRACKERS: dict[str, type[TrackerConfig]] = {
+    "wandb": WandbConfig,
+    "tensorboard": TensorboardConfig,
+    "none": NoTrackerConfig,
+}
 
 
 @dataclass
@@ -153,6 +266,8 @@ class TestConfig:
     """Episodes of each scheme in each scenario."""
     seed: int = 1_000_000
     """First of the held-out episode seeds; training never draws from them."""
+    shuffle_observations: bool = False
+    """Also plays the policy with its observations shuffled in time: what it learnt must be lost."""
     threads: int = 0
     """0: one a core."""
 

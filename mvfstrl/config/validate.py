@@ -1,0 +1,115 @@
+"""Refuses, before anything is written, what cannot be run. Every message starts with the user's own key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mvfstrl.agents.impala import config as impala
+from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.config.native_config import native_config
+from mvfstrl.config.schema import Config, Mode
+from mvfstrl.errors import ConfigError
+
+
+def validate(cfg: Config) -> None:
+    """Raises `ConfigError` for the first problem found."""
+    _check_numbers(cfg)
+    _check_mode(cfg)
+    _check_agent(cfg)
+    _check_traces(cfg)
+    _check_native(cfg)
+
+
+def _need(ok: bool, key: str, rule: str, value: object) -> None:
+    if not ok:
+        raise ConfigError(f"{key}: must be {rule}, got {value!r}")
+
+
+def _check_numbers(cfg: Config) -> None:
+    _need(cfg.total_steps >= 1, "total_steps", "at least 1", cfg.total_steps)
+    _need(0 <= cfg.seed < 2**63, "seed", "0 or more, below 2^63", cfg.seed)
+    _need(cfg.history.length >= 1, "history.length", "at least 1", cfg.history.length)
+    _need(cfg.actors.envs >= 1, "actors.envs", "at least 1", cfg.actors.envs)
+    _need(cfg.actors.groups >= 1, "actors.groups", "at least 1", cfg.actors.groups)
+    if cfg.actors.envs % cfg.actors.groups:
+        raise ConfigError(
+            f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} equal groups"
+        )
+    _need(cfg.actors.threads >= 0, "actors.threads", "0 (one a core) or more", cfg.actors.threads)
+    _need(cfg.test.runs >= 1, "test.runs", "at least 1", cfg.test.runs)
+    _need(cfg.test.seed >= 0, "test.seed", "0 or more", cfg.test.seed)
+    _need(
+        re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device) is not None,
+        "device",
+        "auto, cpu, cuda or cuda:N",
+        cfg.device,
+    )
+    if cfg.deterministic and cfg.device.startswith("cuda"):
+        raise ConfigError("deterministic: holds on the CPU only; add device=cpu")
+    for scheme in cfg.test.schemes:
+        _need(scheme in SCHEMES, "test.schemes", f"of {', '.join(SCHEMES)}", scheme)
+
+
+def _check_mode(cfg: Config) -> None:
+    classic = cfg.agent.name in SCHEMES
+    if cfg.mode is Mode.test and not classic and cfg.checkpoint is None:
+        raise ConfigError(f"checkpoint: mode=test of agent={cfg.agent.name} needs one (checkpoint=FILE)")
+    if cfg.mode is Mode.trace and cfg.checkpoint is None:
+        raise ConfigError("checkpoint: mode=trace needs one (checkpoint=FILE)")
+    if cfg.mode is not Mode.test and classic:
+        raise ConfigError(f"agent: {cfg.agent.name} has nothing to {cfg.mode}; use mode=test")
+    if cfg.checkpoint is not None and not Path(cfg.checkpoint).exists():
+        raise ConfigError(f"checkpoint: no such file: {cfg.checkpoint}")
+
+
+def _check_agent(cfg: Config) -> None:
+    if isinstance(cfg.agent, impala.ImpalaConfig):
+        problems = impala.validate(cfg.agent)
+        if problems:
+            raise ConfigError("; ".join(f"agent.{problem}" for problem in problems))
+
+
+def _check_traces(cfg: Config) -> None:
+    for name, scenario in cfg.env.scenarios.items():
+        for side, rate in (("uplink", scenario.uplink), ("downlink", scenario.downlink)):
+            if rate is None or rate.get("kind") != "trace":
+                continue
+            key = f"env.{side}" if name == "trace" else f"env.scenarios.{name}.{side}.file"
+            file = rate.get("file")
+            if file is None and side == "uplink":
+                raise ConfigError(f"{key}: env=trace needs a mahimahi trace file ({key}=FILE)")
+            if file is not None and not Path(file).is_file():
+                raise ConfigError(f"{key}: no such trace file: {file}")
+
+
+# The native parser's keys, as the user writes them.
+_NATIVE_KEYS = (
+    (r"^flows\[0\]\.controller", "agent"),
+    (r"^flows\[0\]", "env"),
+    (r"^flows\[(\d+)\]", lambda match: f"env.cross_flows[{int(match[1]) - 1}]"),
+    (r"^observation\.history", "history.length"),
+    (r"^observation\.", "history."),
+    (r"^actions\.list", "actions.choices"),
+    (r"^action_delay(\.\w+)?", "env.action_delay_ms"),
+    (r"^episode_ms", "env.episode_ms"),
+)
+
+
+def _check_native(cfg: Config) -> None:
+    """The core parses the same dictionary again and reads the traces; its word is final."""
+    from mvfstrl._native import VectorEnvironment
+
+    try:
+        VectorEnvironment(native_config(cfg), num_envs=1).close()
+    except ValueError as error:
+        raise ConfigError(_user_key(str(error), list(cfg.env.scenarios))) from error
+
+
+def _user_key(message: str, scenarios: list[str]) -> str:
+    match = re.match(r"scenarios\[(\d+)\]", message)
+    if match:
+        return f"env.scenarios.{scenarios[int(match[1])]}{message[match.end() :]}"
+    for pattern, replacement in _NATIVE_KEYS:
+        message = re.sub(pattern, replacement, message)
+    return message

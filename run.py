@@ -1,0 +1,60 @@
+"""Starts every run: composes the configuration and picks the mode. `python run.py --help` explains."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from mvfstrl.config import Mode, config_folder, register, to_config
+from mvfstrl.config.validate import validate
+from mvfstrl.errors import MvfstrlError
+from mvfstrl.help import hints
+from mvfstrl.rundir import RunDirectory
+
+# Imported only when chosen. Each is called with (Config, RunDirectory) and returns the run's objective.
+MODES = {
+    Mode.train: ("mvfstrl.train", "train"),
+    Mode.test: ("pantheon.evaluate", "test"),
+    Mode.trace: ("mvfstrl.export", "trace"),
+}
+
+USER_ERROR = 2
+
+
+def run(composed: DictConfig) -> float | None:
+    """One run, as Hydra starts it; sweepers get the returned objective."""
+    try:
+        cfg = to_config(composed)
+        validate(cfg)
+        directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+        directory.record(composed)
+        module, function = MODES[cfg.mode]
+        objective = getattr(importlib.import_module(module), function)(cfg, directory)
+    except MvfstrlError as error:
+        # A sweep gets the exception and judges it; a single run ends with the one line that names the cause.
+        if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    return None if objective is None else float(objective)
+
+
+def main() -> None:
+    register()
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(run)()
+    except SystemExit as exit_:
+        if exit_.code == 1:  # Hydra has printed what it refuses; say what it may have meant
+            for hint in hints(sys.argv[1:]):
+                print(hint, file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    main()
