@@ -18,12 +18,14 @@ struct Record {
   std::array<std::int64_t, 2> values{};  // size; then a departure's delay, or a drop's (packets, bytes)
 };
 
+// Above every time, size and count of a sound log; keeps nanoseconds within 64 bits.
+constexpr std::int64_t kLargestNumber = 4'000'000'000;
 constexpr std::string_view kBasePrefix = "# base timestamp:";
 
 bool read_number(std::string_view& text, std::int64_t& value) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || value < 0) return false;
+  if (error != std::errc() || value < 0 || value > kLargestNumber) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
 }
