@@ -48,11 +48,16 @@ class Summary:
     metrics: dict[str, Interval]
 
 
-def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str, Any]]:
-    """A finished episode's rows. `reward` is the mean a window: the windows that were skipped while an action
-    was on its way counted into the return, so they count into the divisor too."""
+def reward_of(report: dict[str, Any]) -> float:
+    """An episode's mean reward a window. Windows that were skipped while an action was on its way are part of
+    the return, so they are part of the divisor too."""
     windows = report["steps"] + report["skipped_observations"]
-    reward = report["return"] / windows if windows else float("nan")
+    return float(report["return"]) / windows if windows else float("nan")
+
+
+def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str, Any]]:
+    """A finished episode's rows, one a flow."""
+    reward = reward_of(report)
     rows = []
     for flow in report["flows"]:
         observed = flow["flow"] == 0

@@ -1,0 +1,210 @@
+"""mode=test against a small made-up environment: pairing, the objective, interruption, ablation, oracle."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from mvfstrl.config import Config, compose
+from mvfstrl.errors import ConfigError
+from pantheon import episodes, evaluate, oracle
+from pantheon.results import read_results
+from pantheon.schemes import scheme_names
+
+STEPS = 40
+ACTIONS = 4
+
+
+@dataclass
+class Batch:
+    observation: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    first: np.ndarray
+    job: np.ndarray
+
+
+class HintEnvironment:
+    """Each step hints at one action and rewards the agent for taking it. A fixed window earns more the nearer
+    it is to 37 packets; other controllers earn a constant. Episodes differ by their seed."""
+
+    made: list[HintEnvironment] = []  # noqa: RUF012
+
+    def __init__(self, config: dict[str, Any], count: int, threads: int, seed: int = 0) -> None:
+        self.config, self.num_envs, self.seed = config, count, seed
+        self.threads = threads
+        self.closed = False
+        HintEnvironment.made.append(self)
+
+    def reset(self, group: int) -> None:
+        self.reset_with(
+            group, np.arange(self.num_envs, dtype=np.uint64) + 900, np.zeros(self.num_envs, np.int32)
+        )
+
+    def reset_with(self, group: int, seeds: np.ndarray, scenarios: np.ndarray) -> None:
+        self.seeds, self.scenarios = seeds, scenarios
+        self.hints = np.stack(
+            [np.random.default_rng(int(s)).integers(ACTIONS, size=STEPS + 1) for s in seeds], axis=1
+        )
+        self.returns = np.zeros(self.num_envs)
+        self.step = 0
+
+    def recv(self, group: int) -> Batch:
+        observation = np.eye(ACTIONS, dtype=np.float32)[self.hints[min(self.step, STEPS)]]
+        ends = np.full(self.num_envs, self.step == STEPS)
+        flags = np.full(self.num_envs, self.step == 0)
+        never = np.zeros_like(ends)
+        return Batch(observation, np.zeros(self.num_envs, np.float32), never, ends, flags, self.scenarios)
+
+    def send(self, group: int, actions: np.ndarray) -> None:
+        controller = self.config["flows"][0]["controller"]
+        if controller["kind"] == "external":
+            self.returns += actions == self.hints[self.step]
+        elif controller["kind"] == "fixed":
+            self.returns -= abs(controller["window_packets"] - 37.0) / 37.0
+        else:
+            self.returns += 0.5 + 1e-6 * self.seeds.astype(float)
+        self.step += 1
+
+    def drain_episodes(self) -> list[dict[str, Any]]:
+        kind = self.config["flows"][0]["controller"]["kind"]
+        figures = dict.fromkeys(
+            ("throughput_mbps", "utilisation", "delay_mean_ms", "delay_p95_ms", "loss", "queue_loss"), 1.0
+        ) | {"queue_delay_mean_ms": 1.0, "queue_delay_p95_ms": 1.0}
+        return [
+            {
+                "env": env,
+                "seed": int(self.seeds[env]),
+                "scenario": int(self.scenarios[env]),
+                "steps": STEPS,
+                "skipped_observations": 0,
+                "return": float(self.returns[env]),
+                "flows": [{"flow": 0, "scheme": kind, **figures}],
+            }
+            for env in reversed(range(self.num_envs))
+        ]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FollowHint:
+    """A policy that has learnt the environment: takes the hinted action."""
+
+    def initial_state(self, batch: int) -> int:
+        return 0
+
+    def act(
+        self, observation: torch.Tensor, first: torch.Tensor, job: torch.Tensor, state: int
+    ) -> tuple[torch.Tensor, int]:
+        assert bool(first.all()) == (state == 0)
+        return observation.argmax(dim=1), state + 1
+
+
+@pytest.fixture(autouse=True)
+def hint_environment(monkeypatch: pytest.MonkeyPatch) -> list[HintEnvironment]:
+    HintEnvironment.made = []
+    monkeypatch.setattr(episodes, "_environment", HintEnvironment)
+    return HintEnvironment.made
+
+
+def config(*overrides: str) -> Config:
+    return compose(["mode=test", "agent=impala", "env=constant", "test.runs=6", "test.threads=1", *overrides])
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=140)
+
+
+def test_every_scheme_plays_the_same_held_out_episodes(tmp_path: Path) -> None:
+    table = evaluate.evaluate(config("test.schemes=[newreno,cubic]"), FollowHint(), tmp_path, quiet())
+    seeds = table.groupby("scheme", sort=False)["seed"].apply(list).to_dict()
+    assert list(seeds) == ["impala", "newreno", "cubic"]
+    assert seeds["impala"] == seeds["newreno"] == seeds["cubic"] == [1_000_000 + i for i in range(6)]
+    assert table[table["scheme"] == "impala"]["reward"].tolist() == [1.0] * 6
+    assert all(made.closed for made in HintEnvironment.made)
+    assert read_results(tmp_path / "results.parquet").equals(table)
+    assert (tmp_path / "comparison.png").stat().st_size > 1000
+
+
+def test_the_objective_is_the_mean_reward_of_the_agent_under_test(tmp_path: Path) -> None:
+    from mvfstrl.rundir import RunDirectory
+
+    objective = evaluate.test(config("agent=cubic", "test.schemes=[fixed]"), RunDirectory(tmp_path))
+    assert objective == pytest.approx(0.5 + 1e-6 * (1_000_000 + 2.5))
+
+
+def test_a_learner_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="checkpoint: agent=impala needs one"):
+        evaluate.evaluate(config(), None, tmp_path, quiet())
+
+
+def test_unknown_schemes_get_a_near_match() -> None:
+    with pytest.raises(ConfigError, match=r"unknown scheme 'cubik' \(did you mean cubic\?\)"):
+        scheme_names(config("test.schemes=[cubik]"))
+
+
+def test_the_agent_under_test_plays_once_with_its_own_settings(tmp_path: Path) -> None:
+    cfg = config("agent=fixed", "agent.controller.window_packets=37", "test.schemes=[fixed]")
+    table = evaluate.evaluate(cfg, None, tmp_path, quiet())
+    assert table["reward"].tolist() == [0.0] * 6
+
+
+def test_interruption_leaves_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: HintEnvironment, group: int, actions: np.ndarray) -> None:
+        if self.config["flows"][0]["controller"]["kind"] == "newreno" and self.step == 5:
+            raise KeyboardInterrupt
+        send(self, group, actions)
+
+    send = HintEnvironment.send
+    monkeypatch.setattr(HintEnvironment, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.evaluate(config("test.schemes=[cubic,newreno,random]"), FollowHint(), tmp_path, quiet())
+    assert read_results(tmp_path / "results.parquet")["scheme"].unique().tolist() == ["impala", "cubic"]
+    assert (tmp_path / "comparison.png").exists()
+    assert all(made.closed for made in HintEnvironment.made)
+
+
+def test_shuffled_observations_cost_the_policy_its_reward(tmp_path: Path) -> None:
+    cfg = config("test.schemes=[]", "test.shuffle_observations=true")
+    table = evaluate.evaluate(cfg, FollowHint(), tmp_path, quiet())
+    means = table.groupby("scheme")["reward"].mean()
+    assert means["impala"] == 1.0
+    assert means["impala (shuffled)"] == pytest.approx(1 / ACTIONS, abs=0.12)
+
+
+def test_shuffling_keeps_every_observation_and_moves_most() -> None:
+    observations = np.arange(50 * 4, dtype=np.float32).reshape(50, 4, 1)
+    shuffled = evaluate.shuffle_in_time(observations, seed=1)
+    assert shuffled.shape == observations.shape
+    assert sorted(shuffled.ravel()) == sorted(observations.ravel())
+    assert (shuffled == observations).mean() < 0.05
+
+
+def test_the_oracle_searches_training_episodes_and_plays_held_out_ones(tmp_path: Path) -> None:
+    table = evaluate.evaluate(config("agent=cubic", "test.schemes=[oracle]"), None, tmp_path, quiet())
+    windows = [m for m in HintEnvironment.made if m.config["flows"][0]["controller"]["kind"] == "fixed"]
+    assert windows[-1].config["flows"][0]["controller"]["window_packets"] == 37.0
+    assert windows[-1].seeds.min() >= 1_000_000
+    assert all(set(made.seeds) == set(range(900, 920)) for made in windows[:-1])
+    assert table[table["scheme"] == "oracle"]["reward"].tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("peak", [2, 3, 36, 700, 1999, 2000])
+def test_search_finds_the_peak_of_a_smooth_reward(peak: int) -> None:
+    window, tried = oracle.search(lambda w: [-abs(np.log(w / peak)), -abs(np.log(w / peak)) + 0.1], 2, 2000)
+    assert window == peak
+    assert len(tried) < 60
+
+
+def test_reports_come_in_the_order_of_the_seeds() -> None:
+    played = episodes.play({"flows": [{"controller": {"kind": "cubic"}}]}, [7, 8, 9])
+    assert [report["seed"] for report in played.reports] == [7, 8, 9]
