@@ -7,8 +7,6 @@ from enum import StrEnum
 
 from mvfstrl.agents.base import AgentConfig
 
-from mvfstrl.agents.base import AgentConfig
-
 
 class OptimizerKind(StrEnum):
     rmsprop = "rmsprop"
@@ -51,7 +49,7 @@ class LossConfig:
     discount: float = 0.98
     """Per decision. A decision lasts about 100 ms, so 0.98 looks some 5 s ahead."""
     rho_clip: float = 1.0
-    """Truncation of the importance weights of the temporal differences: sets which policy's value is learnt."""
+    """Truncation of the importance weights of temporal differences: sets whose value is learnt."""
     c_clip: float = 1.0
     """Truncation of the trace-cutting weights: sets the speed of convergence only."""
     pg_rho_clip: float = 1.0
@@ -93,6 +91,10 @@ class ImpalaConfig(AgentConfig):
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
+    checkpoint_steps: int = 250_000
+    """Decisions between two checkpoints. There is always one at the end, however a run ends."""
+    checkpoints_kept: int = 2
+    """The newest ones; where the newest is damaged the one before is used."""
 
 
 def validate(config: ImpalaConfig) -> list[str]:
@@ -122,5 +124,6 @@ def validate(config: ImpalaConfig) -> list[str]:
     for key in ("momentum", "alpha", "beta1", "beta2"):
         need(0.0 <= getattr(optimizer, key) < 1.0, f"optimizer.{key}", "in [0, 1)", getattr(optimizer, key))
     need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
-    need(config.batch_size >= 1, "batch_size", "at least 1", config.batch_size)
+    for key in ("batch_size", "checkpoint_steps", "checkpoints_kept"):
+        need(getattr(config, key) >= 1, key, "at least 1", getattr(config, key))
     return problems

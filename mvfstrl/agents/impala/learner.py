@@ -1,0 +1,125 @@
+"""Turns unrolls into parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mvfstrl.agents.impala.config import ImpalaConfig, OptimizerConfig, OptimizerKind
+from mvfstrl.agents.impala.loss import LossOutput, diagnostics, impala_loss
+from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
+from mvfstrl.agents.impala.trajectory import Batch
+from mvfstrl.agents.impala.value_scale import ValueScale
+from mvfstrl.errors import MvfstrlError
+
+
+class NonFiniteLossError(MvfstrlError):
+    """A loss or gradient that is no number. Parameters are still those from before the batch."""
+
+
+class Learner:
+    """The network that learns, its optimiser and its running statistics."""
+
+    def __init__(
+        self, shape: NetworkShape, config: ImpalaConfig, *, total_steps: int, device: torch.device
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.total_steps = total_steps
+        self.network = ImpalaNetwork(shape, config.network).to(device)
+        self.scale = ValueScale(shape.jobs, self.network.value_jobs, enabled=config.loss.normalize_reward).to(
+            device
+        )
+        self.optimizer = make_optimizer(self.network, config.optimizer)
+        self.step = 0
+        """Transitions learnt from."""
+        self.version = 0
+        """Updates of the parameters."""
+
+    @property
+    def remaining(self) -> float:
+        """The part of training still to come."""
+        return max(0.0, 1.0 - self.step / self.total_steps)
+
+    @property
+    def learning_rate(self) -> float:
+        rate = self.config.optimizer.learning_rate
+        return rate * self.remaining if self.config.optimizer.decay else rate
+
+    @property
+    def entropy_cost(self) -> float:
+        start, end = self.config.loss.entropy_cost, self.config.loss.entropy_cost_final
+        return start if end is None else end + (start - end) * self.remaining
+
+    def learn(self, batch: Batch) -> dict[str, Tensor]:
+        """One update. Raises NonFiniteLossError, with nothing changed, where the loss is no number."""
+        batch = batch.to(self.device)
+        rate = self.learning_rate
+        output = impala_loss(self.network, self.scale, batch, self.config.loss, self.entropy_cost)
+        norm = self._gradient(output)
+        if not bool(torch.isfinite(output.terms.total + norm)):
+            raise NonFiniteLossError(
+                f"loss {float(output.terms.total)}, gradient norm {float(norm)} after {self.step} steps"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        # Statistics move between updates only, so that a batch sees one scale from its targets to its
+        # gradient.
+        value, targets = self.network.value, output.targets
+        self.scale.update(targets.targets, targets.advantages, batch.job[:-1], output.valid, value)
+        self.network.normalizer.update(batch.observation[:-1])
+        self.version += 1
+        self.step += batch.action.numel()
+        metrics = diagnostics(output, batch)
+        return {**metrics, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
+
+    def _gradient(self, output: LossOutput) -> Tensor:
+        """Backpropagates and clips; returns the norm from before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        output.terms.total.backward()  # type: ignore[no-untyped-call]
+        limit = self.config.optimizer.grad_clip or float("inf")
+        return nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "value_scale": self.scale.state_dict(),
+            "step": self.step,
+            "version": self.version,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scale.load_state_dict(state["value_scale"])
+        self.step = state["step"]
+        self.version = state["version"]
+
+    def save_batch(self, batch: Batch, path: Path) -> None:
+        """For the post-mortem of a loss that is no number: the batch, and the parameters that it met."""
+        tensors = {name: tensor.clone() for name, tensor in batch.tensors().items()}
+        torch.save({"batch": tensors, **self.state_dict()}, path)
+
+
+def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    if config.kind == OptimizerKind.adam:
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            eps=config.epsilon,
+            fused=True,
+        )
+    return torch.optim.RMSprop(
+        network.parameters(),
+        lr=config.learning_rate,
+        alpha=config.alpha,
+        eps=config.epsilon,
+        momentum=config.momentum,
+        foreach=True,
+    )

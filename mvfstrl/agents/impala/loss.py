@@ -1,0 +1,95 @@
+"""The IMPALA loss of one batch: policy gradient, baseline and entropy, weighted by V-trace."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mvfstrl.agents.impala.config import LossConfig
+from mvfstrl.agents.impala.network import ImpalaNetwork
+from mvfstrl.agents.impala.trajectory import Batch
+from mvfstrl.agents.impala.value_scale import ValueScale
+from mvfstrl.agents.impala.vtrace import VTrace, vtrace
+
+
+class LossTerms(NamedTuple):
+    """Means over the transitions that happened."""
+
+    total: Tensor
+    policy_gradient: Tensor
+    baseline: Tensor
+    entropy: Tensor
+    """Of the policy, in nats: not yet multiplied by its cost."""
+
+
+class LossOutput(NamedTuple):
+    terms: LossTerms
+    targets: VTrace
+    """In raw reward units."""
+    values: Tensor
+    """[T, B], raw."""
+    valid: Tensor
+    """[T, B]: the transitions that happened; the step out of a final observation is none."""
+    log_policy: Tensor
+    """[T, B, A], of the policy that learns."""
+    log_behaviour: Tensor
+
+
+def impala_loss(
+    network: ImpalaNetwork, scale: ValueScale, batch: Batch, config: LossConfig, entropy_cost: float
+) -> LossOutput:
+    logits, values, _ = network(batch.observation, batch.first, batch.job, (batch.h, batch.c))
+    log_policy = functional.log_softmax(logits[:-1], dim=-1)
+    log_behaviour = functional.log_softmax(batch.logits, dim=-1)
+    action = batch.action.long().unsqueeze(-1)
+    taken = log_policy.gather(-1, action).squeeze(-1)
+    taken_behaviour = log_behaviour.gather(-1, action).squeeze(-1)
+
+    valid = ~(batch.terminated[:-1] | batch.truncated[:-1])
+    raw = scale.raw(values.detach(), batch.job)
+    targets = vtrace(
+        log_ratios=taken.detach() - taken_behaviour,
+        rewards=batch.reward[1:],
+        discounts=config.discount * (~batch.terminated[1:]).to(raw.dtype),
+        values=raw,
+        valid=valid,
+        rho_clip=config.rho_clip,
+        c_clip=config.c_clip,
+        pg_rho_clip=config.pg_rho_clip,
+        trace_lambda=config.trace_lambda,
+    )
+
+    weight = valid.to(raw.dtype) / valid.sum().clamp(min=1)
+    advantages = scale.normalized_advantages(targets.advantages, batch.job[:-1])
+    policy_gradient = -(taken * advantages * weight).sum()
+    errors = scale.normalized(targets.targets, batch.job[:-1]) - values[:-1]
+    baseline = 0.5 * (errors.square() * weight).sum()
+    entropy = -((log_policy.exp() * log_policy).sum(-1) * weight).sum()
+    total = policy_gradient + config.baseline_cost * baseline - entropy_cost * entropy
+    terms = LossTerms(total, policy_gradient, baseline, entropy)
+    return LossOutput(terms, targets, raw[:-1], valid, log_policy, log_behaviour)
+
+
+@torch.no_grad()
+def diagnostics(output: LossOutput, batch: Batch) -> dict[str, Tensor]:
+    """How well learning goes, as scalars; the histogram has one number an action."""
+    valid = output.valid
+    weight = valid.to(output.values.dtype) / valid.sum().clamp(min=1)
+    divergence = (output.log_behaviour.exp() * (output.log_behaviour - output.log_policy)).sum(-1)
+    targets, values = output.targets.targets[valid], output.values[valid]
+    spread = targets.var(correction=0).clamp(min=1e-12)
+    counts = torch.bincount(batch.action[valid].long(), minlength=output.log_policy.shape[-1])
+    return {
+        "loss": output.terms.total,
+        "policy_gradient_loss": output.terms.policy_gradient,
+        "baseline_loss": output.terms.baseline,
+        "entropy": output.terms.entropy,
+        "kl": (divergence * weight).sum(),
+        "explained_variance": 1 - (targets - values).var(correction=0) / spread,
+        "reward": (batch.reward[1:] * weight).sum(),
+        "value": values.mean(),
+        "action_histogram": counts / counts.sum().clamp(min=1),
+    }

@@ -1,0 +1,294 @@
+"""The training loop: actors and learner side by side, or in turns where the run must be deterministic."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvfstrl.agents.impala.actor import Actor, ActorThread
+from mvfstrl.agents.impala.config import ImpalaConfig
+from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
+from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.agents.impala.progress import Progress
+from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing
+from mvfstrl.checkpoint import load_checkpoint, require_same_spec, save_checkpoint
+from mvfstrl.errors import CheckpointError
+from mvfstrl.parameters import ParameterStore
+from mvfstrl.vector_environment import VectorEnvironment
+
+logger = logging.getLogger(__name__)
+
+ROWS = 200
+"""Rows of metrics over a whole run."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that training needs to know, and that a checkpoint records."""
+
+    agent: ImpalaConfig
+    make_environment: Callable[[int], VectorEnvironment]
+    """From a seed."""
+    jobs: list[str]
+    """Names of the scenarios, in the order of their index."""
+    spec: Mapping[str, Any]
+    """What observations, actions and reward mean: checkpoints of another spec are refused."""
+    config: Mapping[str, Any]
+    """The whole resolved configuration, for the record."""
+    folder: Path
+    """The run directory."""
+    seed: int
+    total_steps: int
+    device: torch.device
+    deterministic: bool = False
+
+
+class Training:
+    """One run, from its beginning or from a checkpoint, to `total_steps` or to a stop request.
+
+    A deterministic run lets actors and learner take turns in one thread. Its checkpoints also hold every
+    action so far: a resumed run replays them into new environments, which brings those to exactly where they
+    were. An asynchronous run resumes with new episodes, seeded by the step at which it resumes.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        torch.set_num_threads(1)  # a core for the learner, one for actors: OpenMP's spinning costs more than
+        it gives torch.manual_seed(setup.seed) self._resumed: dict[str, Any] | None = None self._environment:
+        VectorEnvironment | None = None probe = setup.make_environment(setup.seed) self.shape =
+        NetworkShape(probe.observation_size, probe.num_actions, len(setup.jobs)) probe.close() self.learner =
+        Learner(
+            self.shape, setup.agent, total_steps=setup.total_steps, device=setup.device
+        )
+        self.progress = Progress(setup.jobs)
+        self._actions: list[Tensor] = []
+        """Deterministic runs: of each round, [group, T, n] int8."""
+
+    # Checkpoints
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.setup.folder / "checkpoints"
+
+    def resume(self, path: Path) -> None:
+        """Continues where the checkpoint at `path` (or the newest whole one in it) was taken."""
+        content = self._load(path)
+        if content["deterministic"] != self.setup.deterministic:
+            raise CheckpointError(
+                f"{path} is of a run with deterministic={content['deterministic']}: it cannot go on otherwise"
+            )
+        self.learner.load_state_dict(content["learner"])
+        self.progress = Progress(self.setup.jobs, content["returns"])
+        self._resumed = content
+        logger.info("resumed from %s at step %d", path, self.learner.step)
+
+    def start_from(self, path: Path) -> None:
+        """Takes the weights and statistics of a checkpoint, and nothing else."""
+        content = self._load(path)
+        self.learner.network.load_state_dict(content["learner"]["network"])
+        self.learner.scale.load_state_dict(content["learner"]["value_scale"])
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        content = load_checkpoint(path)
+        require_same_spec(self.setup.spec, content["spec"], f"checkpoint {path}")
+        mine = self._description()
+        for key in ("jobs", "network"):
+            if content[key] != mine[key]:
+                raise CheckpointError(
+                    f"checkpoint {path}: {key} is {content[key]}, this configuration has {mine[key]}"
+                )
+        return content
+
+    def _description(self) -> dict[str, Any]:
+        network = {key: getattr(value, "value", value) for key, value in asdict(self.setup.agent.network).items()}
+        return {
+            "spec": self.setup.spec,
+            "config": self.setup.config,
+            "jobs": self.setup.jobs,
+            "shape": self.shape._asdict(),
+            "network": network,
+            "deterministic": self.setup.deterministic,
+        }
+
+    def save(self, actor: Actor | None = None) -> Path:
+        """`actor`: whose state a deterministic run goes on with."""
+        content = {
+            **self._description(),
+            "step": self.learner.step,
+            "learner": self.learner.state_dict(),
+            "returns": {name: list(values) for name, values in self.progress.returns.items()},
+            "rng": {"torch": torch.get_rng_state()},
+        }
+        if actor is not None:
+            content["rng"]["actor"] = actor.generator.get_state()
+            content["actor"] = {
+                "states": [list(state) for state in actor.states],
+                "actions": torch.stack(self._actions) if self._actions else None,
+            }
+        return save_checkpoint(
+            self.checkpoints, content, step=self.learner.step, keep=self.setup.agent.checkpoints_kept
+        )
+
+    def _save_or_warn(self, actor: Actor | None = None) -> None:
+        try:
+            self.save(actor)
+        except CheckpointError as error:
+            logger.error("%s; training goes on", error)  # a full disk may have room by the next one
+
+    # The loop
+
+    def run(
+        self,
+        log: Callable[[dict[str, Any], int], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> float:
+        """Trains, and leaves a checkpoint however it ends. Returns the mean return of the newest episodes."""
+        if self.learner.step >= self.setup.total_steps:
+            logger.info("nothing to train: the checkpoint has %d steps", self.learner.step)
+            return self.progress.objective
+        self._next_row = _Every(self.setup.total_steps / ROWS, self.learner.step)
+        self._next_save = _Every(self.setup.agent.checkpoint_steps, self.learner.step)
+        environment = self.setup.make_environment(self._environment_seed())
+        try:
+            if self.setup.deterministic:
+                self._take_turns(environment, log, stop)
+            else:
+                self._side_by_side(environment, log, stop)
+        finally:
+            environment.close()
+        return self.progress.objective
+
+    def _environment_seed(self) -> int:
+        """A resumed asynchronous run draws new episodes instead of those that it began with."""
+        if self.setup.deterministic or self._resumed is None:
+            return self.setup.seed
+        entropy = [self.setup.seed, self.learner.step]
+        return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    def _make_actor(
+        self, environment: VectorEnvironment, buffers: int
+    ) -> tuple[Actor, TrajectoryRing, ParameterStore]:
+        network = self.learner.network
+
+        def make_buffer() -> Trajectory:
+            return Trajectory(
+                self.setup.agent.unroll_length,
+                environment.group_size,
+                self.shape,
+                network.lstm_layers,
+                network.hidden_size,
+            )
+
+        store = ParameterStore(network)
+        store.publish(network, self.learner.version)
+        ring = TrajectoryRing([make_buffer() for _ in range(buffers)])
+        actor = Actor(environment, network, store, ring, seed=self._environment_seed())
+        actor.reset(make_buffer)
+        self.progress.begin(self.learner.step)
+        return actor, ring, store
+
+    def _side_by_side(
+        self,
+        environment: VectorEnvironment,
+        log: Callable[[dict[str, Any], int], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        # One buffer a group is being filled; the others wait for the learner. More would only add lag.
+        actor, ring, store = self._make_actor(environment, environment.num_groups + 2)
+        episodes: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
+        thread = ActorThread(actor, ring, lambda: episodes.put(environment.drain_episodes()))
+        thread.start()
+        try:
+            while self.learner.step < self.setup.total_steps and not stop():
+                buffer = ring.take(timeout_s=0.2)
+                if buffer is None:
+                    continue
+                self._learn(buffer)
+                ring.release(buffer)
+                store.publish(self.learner.network, self.learner.version)
+                while not episodes.empty():
+                    self.progress.add_episodes(episodes.get())
+                self._log(log, {"full_queue": ring.full, "free_queue": ring.free})
+                if self._next_save.due(self.learner.step):
+                    self._save_or_warn()
+        except BaseException:
+            self._save_or_warn()
+            raise
+        finally:
+            ring.close()
+            thread.join()
+        self.save()
+
+    def _take_turns(
+        self,
+        environment: VectorEnvironment,
+        log: Callable[[dict[str, Any], int], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        actor, ring, store = self._make_actor(environment, environment.num_groups)
+        self._restore(actor, environment)
+        while self.learner.step < self.setup.total_steps and not stop():
+            buffers = actor.round()
+            assert buffers is not None, "nobody closes this ring"
+            self._actions.append(torch.stack([b.batch.action for b in buffers]).to(torch.int8))
+            for buffer in buffers:
+                self._learn(buffer)
+                ring.release(buffer)
+            store.publish(self.learner.network, self.learner.version)
+            self.progress.add_episodes(environment.drain_episodes())
+            self._log(log, {})
+            if self._next_save.due(self.learner.step):
+                self._save_or_warn(actor)
+        self.save(actor)
+
+    def _restore(self, actor: Actor, environment: VectorEnvironment) -> None:
+        """Brings a deterministic run's actor and environments to where the checkpoint left them."""
+        if self._resumed is None:
+            return
+        saved = self._resumed["actor"]
+        if saved["actions"] is not None:
+            self._actions = list(saved["actions"])
+            actor.replay(saved["actions"])
+            environment.drain_episodes()  # known already
+        actor.states = [(h, c) for h, c in saved["states"]]
+        actor.generator.set_state(self._resumed["rng"]["actor"])
+        torch.set_rng_state(self._resumed["rng"]["torch"])
+
+    def _learn(self, buffer: Trajectory) -> None:
+        size = buffer.batch.action.shape[1]
+        width = min(self.setup.agent.batch_size, size)
+        for start in range(0, size, width):
+            batch = buffer.batch.columns(start, min(start + width, size))
+            lag = self.learner.version - buffer.version
+            try:
+                self.progress.add_update(self.learner.learn(batch), lag)
+            except NonFiniteLossError as error:
+                path = self.setup.folder / f"non_finite_batch_{self.learner.step:012d}.pt"
+                self.learner.save_batch(batch, path)
+                raise NonFiniteLossError(f"{error}; the batch and the parameters are in {path}") from None
+
+    def _log(self, log: Callable[[dict[str, Any], int], None], extra: dict[str, float]) -> None:
+        if self._next_row.due(self.learner.step) or self.learner.step >= self.setup.total_steps:
+            log({**self.progress.row(self.learner.step), **extra}, self.learner.step)
+
+
+class _Every:
+    """True once for each multiple of an interval that a count passes, wherever the count started."""
+
+    def __init__(self, interval: float, start: int) -> None:
+        self._interval = interval
+        self._passed = start // interval
+
+    def due(self, count: int) -> bool:
+        passed = count // self._interval
+        due = passed > self._passed
+        self._passed = passed
+        return due

@@ -1,0 +1,154 @@
+"""Preallocated unrolls, and the ring that carries them between actors and learner."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.vector_environment import StepBatch
+
+
+@dataclass
+class Batch:
+    """T transitions of B environments: row t + 1 is what the action of row t led to.
+
+    Row T is the next unroll's row 0. A row that ends an episode (`terminated` or `truncated`) holds its final
+    observation; the action of that row never took effect.
+    """
+
+    observation: Tensor  # [T + 1, B, D]
+    reward: Tensor  # [T + 1, B], of the action of the row before; row 0's belongs to the unroll before
+    terminated: Tensor  # [T + 1, B] bool
+    truncated: Tensor  # [T + 1, B] bool
+    first: Tensor  # [T + 1, B] bool
+    job: Tensor  # [T + 1, B] int32
+    action: Tensor  # [T, B] int32
+    logits: Tensor  # [T, B, A], of the policy that acted
+    h: Tensor  # [layers, B, H], before row 0
+    c: Tensor
+
+    def columns(self, start: int, end: int) -> Batch:
+        return Batch(*(getattr(self, field.name)[:, start:end] for field in fields(self)))
+
+    def to(self, device: torch.device) -> Batch:
+        if device.type == "cpu":
+            return self
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class _Rows(NamedTuple):
+    """numpy's views of the same memory: the environment's arrays are copied in without a torch call each."""
+
+    observation: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    first: NDArray[np.bool_]
+    job: NDArray[np.int32]
+
+
+class Trajectory:
+    """A buffer for one unroll of one group."""
+
+    def __init__(
+        self, length: int, size: int, shape: NetworkShape, lstm_layers: int, hidden_size: int
+    ) -> None:
+        rows = (length + 1, size)
+        self.length = length
+        self.batch = Batch(
+            observation=torch.zeros(*rows, shape.observation_size),
+            reward=torch.zeros(rows),
+            terminated=torch.zeros(rows, dtype=torch.bool),
+            truncated=torch.zeros(rows, dtype=torch.bool),
+            first=torch.zeros(rows, dtype=torch.bool),
+            job=torch.zeros(rows, dtype=torch.int32),
+            action=torch.zeros(length, size, dtype=torch.int32),
+            logits=torch.zeros(length, size, shape.num_actions),
+            h=torch.zeros(lstm_layers, size, hidden_size),
+            c=torch.zeros(lstm_layers, size, hidden_size),
+        )
+        self._rows = _Rows(*(getattr(self.batch, name).numpy() for name in _Rows._fields))
+        self.version = 0
+        """Of the parameters that acted."""
+
+    def write_row(self, t: int, step: StepBatch) -> None:
+        rows = self._rows
+        rows.observation[t] = step.observation
+        rows.reward[t] = step.reward
+        rows.terminated[t] = step.terminated
+        rows.truncated[t] = step.truncated
+        rows.first[t] = step.first
+        rows.job[t] = step.job
+
+    def begin_after(self, previous: Trajectory) -> None:
+        """Takes the last row of the unroll before as row 0."""
+        for mine, theirs in zip(self._rows, previous._rows, strict=True):
+            mine[0] = theirs[previous.length]
+
+    def copy_last_row(self, other: Trajectory) -> None:
+        """Keeps another buffer's last row: that buffer comes back from the learner with other contents."""
+        for mine, theirs in zip(self._rows, other._rows, strict=True):
+            mine[self.length] = theirs[other.length]
+
+
+class TrajectoryRing:
+    """A fixed set of buffers in two queues. An actor that runs ahead waits for a free one: lag is bounded."""
+
+    def __init__(self, buffers: list[Trajectory]) -> None:
+        self._free: queue.SimpleQueue[Trajectory | None] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[Trajectory | BaseException] = queue.SimpleQueue()
+        for buffer in buffers:
+            self._free.put(buffer)
+
+    @property
+    def free(self) -> int:
+        return self._free.qsize()
+
+    @property
+    def full(self) -> int:
+        return self._full.qsize()
+
+    def acquire(self) -> Trajectory | None:
+        """A buffer to fill, waiting for one; None when the ring was closed."""
+        buffer = self._free.get()
+        if buffer is None:
+            self._free.put(None)  # for the next who asks
+        return buffer
+
+    def publish(self, buffer: Trajectory) -> None:
+        self._full.put(buffer)
+
+    def fail(self, error: BaseException) -> None:
+        """Makes the learner's next `take` raise: an actor died."""
+        self._full.put(error)
+
+    def take(self, timeout_s: float) -> Trajectory | None:
+        """The oldest full buffer, or None if there is none in time. Raises what an actor died of."""
+        try:
+            item = self._full.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(item, BaseException):
+            raise ActorError(f"an actor died: {type(item).__name__}: {item}") from item
+        return item
+
+    def release(self, buffer: Trajectory) -> None:
+        self._free.put(buffer)
+
+    def close(self) -> None:
+        """Wakes up actors that wait for a buffer."""
+        self._free.put(None)
+
+
+class ActorError(RuntimeError):
+    """An actor thread ended with an error; its cause is attached."""
