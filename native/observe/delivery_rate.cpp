@@ -1,7 +1,5 @@
 #include "observe/delivery_rate.h"
 
-#include <algorithm>
-
 namespace mvfstrl {
 
 void DeliveryRate::reset(TimePoint start) {
@@ -11,25 +9,13 @@ void DeliveryRate::reset(TimePoint start) {
   slot_start_ = start;
 }
 
-void DeliveryRate::on_acked(TimePoint now, ByteCount bytes) {
-  advance(now);
-  slots_[current_] += bytes.value();
-  total_ += bytes.value();
-}
-
-double DeliveryRate::bytes_per_second(TimePoint now) {
-  advance(now);
-  const std::int64_t covered_ns = (now - slot_start_).ns() + static_cast<std::int64_t>(kSlots - 1) * kSlotNs;
-  return static_cast<double>(total_) * 1e9 / static_cast<double>(covered_ns);
-}
-
 void DeliveryRate::advance(TimePoint now) {
-  const std::int64_t elapsed = (now - slot_start_).ns();
-  if (elapsed < kSlotNs) return;
-  const std::int64_t steps = elapsed / kSlotNs;
-  slot_start_ += Duration::from_ns(steps * kSlotNs);
-  const auto cleared = std::min(steps, static_cast<std::int64_t>(kSlots));
-  for (std::int64_t i = 0; i < cleared; ++i) {
+  const Duration elapsed = now - slot_start_;
+  if (elapsed >= kSlot * (kSlots + 1)) {  // a silence: no slot is left, whichever is the running one
+    reset(slot_start_ + kSlot * (elapsed.ns() / kSlot.ns()));
+    return;
+  }
+  for (; now - slot_start_ >= kSlot; slot_start_ += kSlot) {
     current_ = current_ + 1 == kSlots ? 0 : current_ + 1;
     total_ -= slots_[current_];
     slots_[current_] = 0;

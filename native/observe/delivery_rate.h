@@ -15,14 +15,20 @@ namespace mvfstrl {
 class DeliveryRate {
  public:
   void reset(TimePoint start);
-  void on_acked(TimePoint now, ByteCount bytes);
-  // Bytes per second at `now`, which is not before the last on_acked. In the first 90 ms of a connection the
-  // time before its start counts as silence.
-  double bytes_per_second(TimePoint now);
+
+  // Adds `acked` at `now` (never before an earlier one) and gives the rate in bytes per second. In the first
+  // 90 ms of a connection the time before its start counts as silence.
+  double update(TimePoint now, ByteCount acked) {
+    if (now - slot_start_ >= kSlot) advance(now);
+    slots_[current_] += acked.value();
+    total_ += acked.value();
+    return static_cast<double>(total_) * 1e9 / static_cast<double>((now - slot_start_ + kWholeSlots).ns());
+  }
 
  private:
-  static constexpr std::int64_t kSlotNs = 10'000'000;
   static constexpr std::size_t kSlots = 10;
+  static constexpr Duration kSlot = Duration::from_ms(10);
+  static constexpr Duration kWholeSlots = kSlot * (kSlots - 1);
   void advance(TimePoint now);
 
   std::array<std::int64_t, kSlots> slots_{};

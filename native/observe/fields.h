@@ -49,9 +49,9 @@ struct FieldInfo {
 
 // Times are shown in units of 100 ms, bytes in units of 1000 bytes, rates in 1000 bytes per 100 ms, counts as
 // they are.
-inline constexpr double kTimeNorm = 0.1;
+inline constexpr double kTimeNorm = 1e8;
 inline constexpr double kByteNorm = 1000.0;
-inline constexpr double kRateNorm = kByteNorm / kTimeNorm;
+inline constexpr double kRateNorm = kByteNorm / 0.1;
 
 // Clipping bounds in observation units: 100 s, 100 MB, 8 Gbit/s, 10,000 events. They keep one odd value from
 // reaching a network; nothing that the simulator is meant for touches them.
@@ -62,7 +62,7 @@ inline constexpr float kCountHigh = 1e4F;
 
 namespace detail {
 constexpr FieldInfo time_level(std::string_view name, std::string_view meaning) {
-  return {name, "s", FieldKind::kLevel, kTimeNorm, kTimeHigh, meaning};
+  return {name, "ns", FieldKind::kLevel, kTimeNorm, kTimeHigh, meaning};
 }
 constexpr FieldInfo byte_level(std::string_view name, std::string_view meaning) {
   return {name, "bytes", FieldKind::kLevel, kByteNorm, kByteHigh, meaning};

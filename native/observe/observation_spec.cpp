@@ -30,7 +30,7 @@ std::string concat(std::initializer_list<std::string_view> parts) {
 }
 
 std::string shown_unit(const FieldInfo& field) {
-  if (field.unit == "s") return "100 ms";
+  if (field.unit == "ns") return "100 ms";
   if (field.unit == "bytes") return "1000 bytes";
   if (field.unit == "bytes/s") return "1000 bytes / 100 ms";
   return std::string(field.unit);

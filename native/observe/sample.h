@@ -7,7 +7,7 @@
 
 namespace mvfstrl {
 
-// The twenty fields as raw values: seconds, bytes, bytes/s, counts.
+// The twenty fields as raw values: nanoseconds, bytes, bytes/s, counts.
 struct NetworkSample {
   std::array<float, kFieldCount> values{};
 

@@ -6,7 +6,7 @@
 namespace mvfstrl {
 namespace {
 
-float raw(Duration duration) { return static_cast<float>(static_cast<double>(duration.ns()) * 1e-9); }
+float raw(Duration duration) { return static_cast<float>(duration.ns()); }
 float raw(ByteCount bytes) { return static_cast<float>(bytes.value()); }
 float raw(std::uint64_t count) { return static_cast<float>(static_cast<std::int64_t>(count)); }
 
@@ -33,7 +33,6 @@ NetworkSample Sampler::on_event(TimePoint now, const AckEvent* ack, const LossEv
   NetworkSample sample;
   if (ack != nullptr) {
     last_ack_ = now;
-    rate_.on_acked(now, ack->acked_bytes);
     if (ack->rtt) standing_rtt_.update(now, rtt.latest(), rtt.smoothed() / 2);
     sample[Field::kAcked] = raw(ack->acked_bytes);
   }
@@ -44,7 +43,8 @@ NetworkSample Sampler::on_event(TimePoint now, const AckEvent* ack, const LossEv
   fill_levels(sample, rtt, stats);
   fill_counters(sample, stats);
   sample[Field::kDelay] = raw(rtt.latest() - rtt.min());
-  sample[Field::kThroughput] = static_cast<float>(rate_.bytes_per_second(now));
+  sample[Field::kThroughput] =
+      static_cast<float>(rate_.update(now, ack != nullptr ? ack->acked_bytes : ByteCount::zero()));
   return sample;
 }
 
@@ -56,7 +56,8 @@ NetworkSample Sampler::idle(TimePoint now, const RttStats& rtt, const Connection
   return sample;
 }
 
-void Sampler::fill_levels(NetworkSample& sample, const RttStats& rtt, const ConnectionStats& stats) const {
+inline void Sampler::fill_levels(NetworkSample& sample, const RttStats& rtt,
+                                 const ConnectionStats& stats) const {
   sample[Field::kRttMin] = raw(rtt.min());
   sample[Field::kRttStanding] = raw(standing_rtt_.best());
   sample[Field::kRttLatest] = raw(rtt.latest());
@@ -67,7 +68,7 @@ void Sampler::fill_levels(NetworkSample& sample, const RttStats& rtt, const Conn
   sample[Field::kWritable] = raw(stats.writable);
 }
 
-void Sampler::fill_counters(NetworkSample& sample, const ConnectionStats& stats) {
+inline void Sampler::fill_counters(NetworkSample& sample, const ConnectionStats& stats) {
   sample[Field::kSent] = growth(stats.bytes_sent, previous_.sent);
   sample[Field::kReceived] = growth(stats.bytes_received, previous_.received);
   sample[Field::kRetransmitted] = growth(stats.bytes_retransmitted, previous_.retransmitted);

@@ -43,11 +43,11 @@ TEST(Sampler, LevelsAreTheConnectionsOwn) {
   connection.stats.writable = ByteCount(2'504);
   connection.ack(60, 1252, ms(60));
   const NetworkSample sample = connection.ack(140, 1252, ms(80));
-  EXPECT_FLOAT_EQ(sample[Field::kRttMin], 0.060F);
-  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 0.080F);
-  EXPECT_FLOAT_EQ(sample[Field::kRttSmoothed], 0.0625F);   // 60 * 7/8 + 80 / 8
-  EXPECT_FLOAT_EQ(sample[Field::kRttVariation], 0.0275F);  // 30 * 3/4 + 20 / 4
-  EXPECT_FLOAT_EQ(sample[Field::kDelay], 0.020F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttMin], 60e6F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 80e6F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttSmoothed], 62.5e6F);   // 60 * 7/8 + 80 / 8
+  EXPECT_FLOAT_EQ(sample[Field::kRttVariation], 27.5e6F);  // 30 * 3/4 + 20 / 4
+  EXPECT_FLOAT_EQ(sample[Field::kDelay], 20e6F);
   EXPECT_FLOAT_EQ(sample[Field::kCwnd], 12'520.0F);
   EXPECT_FLOAT_EQ(sample[Field::kInFlight], 10'016.0F);
   EXPECT_FLOAT_EQ(sample[Field::kWritable], 2'504.0F);
@@ -55,11 +55,11 @@ TEST(Sampler, LevelsAreTheConnectionsOwn) {
 
 TEST(Sampler, TheStandingRttIsTheLeastOfHalfASmoothedRtt) {
   Connection connection;
-  EXPECT_FLOAT_EQ(connection.ack(100, 1252, ms(100))[Field::kRttStanding], 0.100F);
-  EXPECT_FLOAT_EQ(connection.ack(110, 1252, ms(120))[Field::kRttStanding], 0.100F);  // within about 50 ms
+  EXPECT_FLOAT_EQ(connection.ack(100, 1252, ms(100))[Field::kRttStanding], 100e6F);
+  EXPECT_FLOAT_EQ(connection.ack(110, 1252, ms(120))[Field::kRttStanding], 100e6F);  // within about 50 ms
   const NetworkSample later = connection.ack(180, 1252, ms(130));
-  EXPECT_FLOAT_EQ(later[Field::kRttStanding], 0.130F);
-  EXPECT_FLOAT_EQ(later[Field::kRttMin], 0.100F);
+  EXPECT_FLOAT_EQ(later[Field::kRttStanding], 130e6F);
+  EXPECT_FLOAT_EQ(later[Field::kRttMin], 100e6F);
 }
 
 TEST(Sampler, AnAckWithoutAnRttSampleLeavesTheStandingRttAlone) {
@@ -68,7 +68,7 @@ TEST(Sampler, AnAckWithoutAnRttSampleLeavesTheStandingRttAlone) {
   const AckEvent event = ack_of(at(500), 1252, std::nullopt);
   const NetworkSample sample =
       connection.sampler.on_event(at(500), &event, nullptr, connection.rtt, connection.stats);
-  EXPECT_FLOAT_EQ(sample[Field::kRttStanding], 0.100F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttStanding], 100e6F);
 }
 
 TEST(Sampler, CountersAreTheGrowthSinceThePreviousSample) {
@@ -111,7 +111,7 @@ TEST(Sampler, ALossAloneIsASampleToo) {
   EXPECT_EQ(sample[Field::kLost], 3'756.0F);
   EXPECT_EQ(sample[Field::kPersistentCongestion], 1.0F);
   EXPECT_EQ(sample[Field::kAcked], 0.0F);
-  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 0.060F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 60e6F);
   EXPECT_FLOAT_EQ(sample[Field::kThroughput], 9'500 / 0.090F);  // at a slot's start: 90 ms are covered
   EXPECT_EQ(connection.sampler.since_last_ack(at(90)), ms(30));
 }
@@ -122,12 +122,12 @@ TEST(Sampler, AtRestTheDelayIsTheSilenceBeyondTheMinimumRtt) {
   connection.stats.total_pto_count = 1;
   connection.stats.bytes_sent = ByteCount(2'504);
   const NetworkSample sample = connection.sampler.idle(at(200), connection.rtt, connection.stats);
-  EXPECT_FLOAT_EQ(sample[Field::kDelay], 0.080F);  // 140 ms of silence beyond 60 ms
+  EXPECT_FLOAT_EQ(sample[Field::kDelay], 80e6F);  // 140 ms of silence beyond 60 ms
   EXPECT_EQ(sample[Field::kThroughput], 0.0F);
   EXPECT_EQ(sample[Field::kAcked], 0.0F);
   EXPECT_EQ(sample[Field::kPtoDelta], 1.0F);
   EXPECT_EQ(sample[Field::kSent], 2'504.0F);
-  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 0.060F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttLatest], 60e6F);
   EXPECT_EQ(connection.sampler.idle(at(201), connection.rtt, connection.stats)[Field::kSent], 0.0F);
   EXPECT_EQ(connection.sampler.idle(at(100), connection.rtt, connection.stats)[Field::kDelay], 0.0F);
 }
@@ -135,7 +135,7 @@ TEST(Sampler, AtRestTheDelayIsTheSilenceBeyondTheMinimumRtt) {
 TEST(Sampler, BeforeTheFirstAckTheSilenceCountsFromTheStart) {
   Sampler sampler;
   sampler.reset(at(1000));
-  EXPECT_FLOAT_EQ(sampler.idle(at(1100), RttStats{}, ConnectionStats{})[Field::kDelay], 0.100F);
+  EXPECT_FLOAT_EQ(sampler.idle(at(1100), RttStats{}, ConnectionStats{})[Field::kDelay], 100e6F);
 }
 
 TEST(Sampler, ResetForgetsThePreviousConnection) {
@@ -148,7 +148,7 @@ TEST(Sampler, ResetForgetsThePreviousConnection) {
   connection.rtt = RttStats{};
   const NetworkSample sample = connection.ack(200, 1252, ms(90));
   EXPECT_EQ(sample[Field::kSent], 1'252.0F);
-  EXPECT_FLOAT_EQ(sample[Field::kRttStanding], 0.090F);
+  EXPECT_FLOAT_EQ(sample[Field::kRttStanding], 90e6F);
   EXPECT_FLOAT_EQ(sample[Field::kThroughput], 1'252 / 0.090F);
 }
 

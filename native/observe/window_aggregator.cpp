@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t index(Field field) { return static_cast<std::size_t>(field); }
 
+Duration nanoseconds(double value) { return Duration::from_ns(std::llround(value)); }
+
 // Observation units, clipped to the field's bounds.
 float shown(double raw, const FieldInfo& field) {
   return std::clamp(static_cast<float>(raw / field.norm), 0.0F, field.high);
@@ -86,8 +88,8 @@ WindowSummary WindowAggregator::close_idle(TimePoint now, const NetworkSample& s
 
 WindowSummary WindowAggregator::finish(TimePoint now) {
   const auto mean = [this](Field field) {
-    return Duration::from_seconds(open_.first[index(field)] +
-                                  open_.sum[index(field)] / static_cast<double>(open_.count));
+    return nanoseconds(open_.first[index(field)] +
+                       open_.sum[index(field)] / static_cast<double>(open_.count));
   };
   WindowSummary summary;
   summary.start = start_;
@@ -95,7 +97,7 @@ WindowSummary WindowAggregator::finish(TimePoint now) {
   summary.events = open_.events;
   summary.acked = acked_;
   summary.lost = lost_;
-  summary.max_delay = Duration::from_seconds(open_.max[index(Field::kDelay)]);
+  summary.max_delay = nanoseconds(open_.max[index(Field::kDelay)]);
   summary.mean_delay = mean(Field::kDelay);
   summary.mean_rtt = mean(Field::kRttLatest);
   closed_ = open_;

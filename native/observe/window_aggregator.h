@@ -65,7 +65,11 @@ class WindowAggregator {
   struct Accumulator {
     std::uint32_t count = 0;   // samples
     std::uint32_t events = 0;  // samples that are events
-    Row first{}, sum{}, square_sum{}, min{}, max{};
+    Row first{};
+    Row sum{};
+    Row square_sum{};
+    Row min{};
+    Row max{};
     void add(const NetworkSample& sample);
   };
 

@@ -29,12 +29,12 @@ struct Event {
   AckEvent ack;
   LossEvent loss;
   NetworkSample sample;
-  Event(float delay_s, std::int64_t acked, std::int64_t lost = 0) {
+  Event(float delay_ms, std::int64_t acked, std::int64_t lost = 0) {
     ack.acked_bytes = ByteCount(acked);
     loss.lost_bytes = ByteCount(lost);
-    sample[Field::kDelay] = delay_s;
-    sample[Field::kRttLatest] = 0.05F + delay_s;
-    sample[Field::kRttMin] = 0.05F;
+    sample[Field::kDelay] = delay_ms * 1e6F;
+    sample[Field::kRttLatest] = (50.0F + delay_ms) * 1e6F;
+    sample[Field::kRttMin] = 50e6F;
     sample[Field::kAcked] = static_cast<float>(acked);
     sample[Field::kLost] = static_cast<float>(lost);
   }
@@ -67,9 +67,9 @@ TEST(WindowAggregator, SummarisesAWindowComputedByHand) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(1000));
   EXPECT_EQ(windows.window_end(), at(1100));
-  Event(0.010F, 10'000).feed(windows);
-  Event(0.040F, 20'000, 5'000).feed(windows);
-  Event(0.030F, 30'000).feed(windows);
+  Event(10.0F, 10'000).feed(windows);
+  Event(40.0F, 20'000, 5'000).feed(windows);
+  Event(30.0F, 30'000).feed(windows);
   const WindowSummary window = windows.close(at(1100));
   EXPECT_EQ(window.start, at(1000));
   EXPECT_EQ(window.end, at(1100));
@@ -104,7 +104,7 @@ TEST(WindowAggregator, SummarisesAWindowComputedByHand) {
 TEST(WindowAggregator, OneEventHasNoDeviation) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(0));
-  Event(0.010F, 10'000).feed(windows);
+  Event(10.0F, 10'000).feed(windows);
   windows.close(at(100));
   EXPECT_EQ(written(windows)[slot(Field::kAcked, Statistic::kStd)], 0.0F);
   EXPECT_FLOAT_EQ(written(windows)[slot(Field::kAcked, Statistic::kSum)], 10.0F);
@@ -113,10 +113,10 @@ TEST(WindowAggregator, OneEventHasNoDeviation) {
 TEST(WindowAggregator, EachWindowStartsAnewWhereTheLastEnded) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(0));
-  Event(0.090F, 70'000, 900).feed(windows);
+  Event(90.0F, 70'000, 900).feed(windows);
   windows.close(at(100));
   EXPECT_EQ(windows.window_end(), at(200));
-  Event(0.020F, 8'000).feed(windows);
+  Event(20.0F, 8'000).feed(windows);
   // What is shown is the closed window, not the open one.
   EXPECT_FLOAT_EQ(written(windows)[slot(Field::kAcked, Statistic::kSum)], 70.0F);
   const WindowSummary window = windows.close(at(200));
@@ -131,11 +131,11 @@ TEST(WindowAggregator, EachWindowStartsAnewWhereTheLastEnded) {
 TEST(WindowAggregator, AWindowWithoutEventsSaysSo) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(0));
-  Event(0.010F, 10'000).feed(windows);
+  Event(10.0F, 10'000).feed(windows);
   windows.close(at(100));
   ASSERT_TRUE(windows.empty());
   NetworkSample idle;
-  idle[Field::kDelay] = 0.07F;
+  idle[Field::kDelay] = 70e6F;
   const WindowSummary window = windows.close_idle(at(200), idle, Duration::from_ms(130));
   EXPECT_TRUE(window.empty());
   EXPECT_EQ(window.throughput(), 0.0);
@@ -146,7 +146,7 @@ TEST(WindowAggregator, AWindowWithoutEventsSaysSo) {
   EXPECT_EQ(out[0], 1.0F);
   EXPECT_FLOAT_EQ(out[slot(Field::kDelay, Statistic::kMax)], 0.7F);
   EXPECT_EQ(out[slot(Field::kAcked, Statistic::kSum)], 0.0F);
-  Event(0.010F, 10'000).feed(windows);
+  Event(10.0F, 10'000).feed(windows);
   windows.close(at(300));
   EXPECT_EQ(written(windows)[0], 0.0F);
 }
@@ -163,7 +163,7 @@ TEST(WindowAggregator, ACountWindowIsFullAtItsLastEventAndHasNoDeadline) {
   WindowAggregator windows(count_windows(3));
   windows.reset(at(0));
   EXPECT_TRUE(windows.window_end().is_never());
-  const Event event(0.010F, 1'000);
+  const Event event(10.0F, 1'000);
   for (int round = 0; round < 2; ++round) {
     EXPECT_FALSE(event.feed(windows));
     EXPECT_FALSE(event.feed(windows));
@@ -175,7 +175,7 @@ TEST(WindowAggregator, ACountWindowIsFullAtItsLastEventAndHasNoDeadline) {
 TEST(WindowAggregator, ACountWindowFilledInOneInstantHasAFiniteRate) {
   WindowAggregator windows(count_windows(1));
   windows.reset(at(5));
-  Event(0.010F, 1'000).feed(windows);
+  Event(10.0F, 1'000).feed(windows);
   EXPECT_DOUBLE_EQ(windows.close(at(5)).throughput(), 1e6);  // taken as 1 ms
 }
 
@@ -183,7 +183,7 @@ TEST(WindowAggregator, ValuesNeverLeaveTheirBounds) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(0));
   Event event(0.0F, 0);
-  event.sample.values.fill(1e9F);
+  event.sample.values.fill(1e18F);
   event.feed(windows);
   event.sample.values.fill(-1.0F);
   event.feed(windows);
