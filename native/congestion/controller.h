@@ -1,7 +1,11 @@
 // The one interface between a transport (ours, mvfst's, aioquic's) and a congestion controller. It holds
 // nothing that only a simulator could know. RTT, loss detection and bytes in flight belong to the transport;
 // a controller only reads them. Packets are listed one by one, because ten of them share an ACK and NewReno
-// judges each by its own sent time.
+// judges each by when it was sent.
+//
+// "Sent before (or after) this event" is told by packet numbers, not by times: on a virtual clock, and on
+// mahimahi's millisecond one, many packets share an instant, and numbers are the order in which they were
+// sent.
 #pragma once
 
 #include <cstdint>
@@ -42,10 +46,11 @@ struct LostPacket {
 struct AckEvent {
   TimePoint now;
   std::span<const AckedPacket> packets;
-  ByteCount acked_bytes;        // sum of packets' sizes
-  ByteCount prior_in_flight;    // before this event was accounted
-  ByteCount bytes_in_flight;    // after
-  std::optional<Duration> rtt;  // the sample this ACK gave, if its largest packet was newly acknowledged
+  ByteCount acked_bytes;           // sum of packets' sizes
+  ByteCount prior_in_flight;       // before this event was accounted
+  ByteCount bytes_in_flight;       // after
+  std::optional<Duration> rtt;     // the sample this ACK gave, if its largest packet was newly acknowledged
+  std::uint64_t largest_sent = 0;  // the largest packet number sent before this event
 };
 
 struct LossEvent {
@@ -53,7 +58,8 @@ struct LossEvent {
   std::span<const LostPacket> packets;  // in rising packet number
   ByteCount lost_bytes;
   ByteCount prior_in_flight;
-  bool persistent = false;  // persistent congestion (RFC 9002 section 7.6)
+  std::uint64_t largest_sent = 0;  // the largest packet number sent before this event
+  bool persistent = false;         // persistent congestion (RFC 9002 section 7.6)
 };
 
 class CongestionController {

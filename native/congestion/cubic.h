@@ -50,18 +50,17 @@ class Cubic final : public CongestionController {
 
  private:
   void on_loss(const LossEvent& loss);
+  void reduce(const LossEvent& loss);
   void on_persistent_congestion();
-  void reduce(TimePoint now);
   void on_ack(const AckEvent& ack, const RttStats& rtt);
-  void on_ack_in_hystart(const AckEvent& ack, const RttStats& rtt);
-  void on_ack_in_steady(const AckEvent& ack, const RttStats& rtt);
-  void on_ack_in_recovery(const AckEvent& ack);
-  void start_round(TimePoint now);
+  void on_ack_in_slow_start(const AckEvent& ack, const RttStats& rtt);
+  void start_round(const AckEvent& ack);
   bool delay_has_increased(const RttStats& rtt);
   void leave_slow_start();
+  void begin_curve_at_origin(TimePoint now);
   void update_time_to_origin();
-  ByteCount cubic_window(TimePoint now, Duration ahead) const;
-  void grow_reno_estimate(const AckEvent& ack);
+  ByteCount cubic_window(TimePoint now) const;
+  void on_ack_in_steady(const AckEvent& ack);
   void grow_rfc9438(const AckEvent& ack, const RttStats& rtt);
 
   CubicConfig config_;
@@ -69,7 +68,7 @@ class Cubic final : public CongestionController {
   State state_ = State::kHystart;
   ByteCount window_;
   std::optional<ByteCount> ssthresh_;
-  std::optional<TimePoint> end_of_recovery_;
+  std::optional<std::uint64_t> recovery_end_;  // the largest packet sent before the window was cut
   std::optional<TimePoint> idle_since_;
 
   // The cubic curve: W(t) = C (t - K)^3 + W_max, t from the last reduction.
@@ -77,13 +76,15 @@ class Cubic final : public CongestionController {
   std::optional<ByteCount> origin_;  // the maximum that time_to_origin_ms_ was computed for
   std::optional<TimePoint> last_reduction_;
   double time_to_origin_ms_ = 0;
-  ByteCount reno_estimate_;
-  double window_fraction_ = 0;  // RFC 9438: bytes of growth not yet in window_
+  ByteCount reno_estimate_;     // the window that Reno would have
+  ByteCount prior_window_;      // the window before the last cut
+  double growth_fraction_ = 0;  // RFC 9438: growth not yet whole bytes, of the window and of the estimate
+  double reno_fraction_ = 0;
 
   struct Round {
     bool active = false;
     bool exit_found = false;
-    TimePoint end_target;  // an ACK of a packet sent after this ends the round
+    std::uint64_t end = 0;  // an ACK of a packet sent after this one ends the round
     std::int32_t samples = 0;
     std::optional<Duration> current, last;  // least RTT of this round so far, and of the round before
   } round_;

@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "congestion/controller.h"
@@ -32,13 +33,15 @@ class NewReno final : public CongestionController {
   void on_loss(const LossEvent& loss);
   void on_ack(const AckEvent& ack);
   void on_packet_acked(const AckedPacket& packet);
-  bool in_recovery(TimePoint sent_time) const;
+  bool in_recovery(std::uint64_t packet_number) const {
+    return recovery_end_.has_value() && packet_number <= *recovery_end_;
+  }
 
   NewRenoConfig config_;
   WindowLimits limits_;
   ByteCount window_;
   ByteCount ssthresh_;
-  std::optional<TimePoint> recovery_start_;
+  std::optional<std::uint64_t> recovery_end_;  // the largest packet sent before the window was cut
 };
 
 }  // namespace mvfstrl

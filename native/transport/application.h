@@ -11,37 +11,42 @@ namespace mvfstrl {
 
 class Application {
  public:
-  // Throws std::invalid_argument naming the bad field.
-  Application(const AppConfig& config, TimePoint start, Rng rng);
+  // Produces nothing before `start`. Throws std::invalid_argument naming the bad field.
+  Application(const AppConfig& config, ByteCount packet_size, TimePoint start, Rng rng);
 
   // Brings the source up to `now`, which never decreases.
-  void advance(TimePoint now);
-  // Bytes it has to offer, as of the last advance(); unlimited sources offer a large number.
-  ByteCount available() const { return available_; }
-  // None has begun before `start`, and a fixed-size transfer ends.
+  void advance(TimePoint now) {
+    while (now >= next_event_) step();
+  }
+  // When advance() next changes anything; never() for a bulk source that has started.
+  TimePoint next_event() const { return next_event_; }
+  // As of the last advance().
+  bool has_data() const { return unlimited_ || available_ > ByteCount::zero(); }
   bool unlimited() const { return unlimited_; }
+  ByteCount available() const { return available_; }  // beside what is unlimited
   void take(ByteCount bytes) {
     if (!unlimited_) available_ -= bytes;
   }
-  // When more can become available, given that `wanted` bytes are asked for; never() if taking time alone
-  // gives none.
-  TimePoint next_change(ByteCount wanted) const;
-  // The whole size of a fixed-size transfer.
-  std::optional<ByteCount> transfer_size() const { return transfer_size_; }
+  // A fixed-size transfer that has nothing more to hand over.
+  bool exhausted() const { return fixed_size_ && started_ && available_ <= ByteCount::zero(); }
 
  private:
-  void toggle();
+  void step();
+  void begin();
   Duration draw(Duration mean);
 
   OnOffApp on_off_;
-  bool is_on_off_ = false;
+  ByteCount packet_size_;
+  ByteCount transfer_;
+  bool fixed_size_ = false;
+  bool alternates_ = false;
+  bool started_ = false;
   bool on_ = false;
   bool unlimited_ = false;
   ByteCount available_;
-  double fraction_ = 0;  // of a byte, produced and not yet whole
-  TimePoint advanced_;   // how far a rated source has produced
+  TimePoint next_event_;
   TimePoint next_toggle_ = TimePoint::never();
-  std::optional<ByteCount> transfer_size_;
+  TimePoint next_packet_ = TimePoint::never();  // of a rated source
   Rng rng_;
 };
 

@@ -18,13 +18,17 @@ struct TransportConfig {
   std::int32_t ack_reordering = 0;  // packet numbers that a packet may skip before an ACK is due at once
   double ack_timer_factor = 0.25;   // of the smoothed RTT
   Duration max_ack_delay = Duration::from_ms(25);
-  Duration timer_tick = Duration::from_ms(1);  // ACK and loss timers are rounded up to it
-  std::int32_t ack_delay_exponent = 3;         // ACK delays travel in units of 2^exponent us
+  Duration ack_timer_tick = Duration::from_ms(1);  // the receiver's timer wheel, see wheel_timer.h
+  std::int32_t ack_delay_exponent = 3;             // ACK delays travel in units of 2^exponent us
   // ACK packets are padded to a multiple of this (short header padding, paddingModulo).
   std::int32_t ack_padding_bytes = 32;
+  // Ranges that a frame lists, newest first. Its size on the wire counts all that mvfst would list.
+  std::int32_t max_ack_ranges = 64;
 
   // Loss detection (RFC 9002 section 6; mvfst: loss/QuicLossFunctions.cpp).
   Duration initial_rtt = Duration::from_ms(50);
+  // The sender's timer wheel: mvfst's server runs on folly's default event base.
+  Duration loss_timer_tick = Duration::from_ms(10);
   std::int32_t packet_threshold = 3;  // mvfst: lost when *more* than this many numbers behind the largest
   std::int32_t time_threshold_dividend = 5;
   std::int32_t time_threshold_divisor = 4;
@@ -38,7 +42,8 @@ struct TransportConfig {
   // Pacing: off, a window is sent at once as ACKs open it (state/TransportSettings.h).
   bool pacing = false;
   Duration pacing_tick = Duration::from_ms(1);
-  std::int32_t pacing_min_burst = 5;  // packets
+  std::int32_t pacing_min_burst = 5;        // packets
+  std::int32_t pacing_max_late_bursts = 5;  // a late write makes up for at most this many
 
   void validate() const;  // throws std::invalid_argument naming the bad field
 };
@@ -46,14 +51,14 @@ struct TransportConfig {
 // What the application hands to the transport.
 struct BulkApp {};  // always has more
 struct FixedSizeApp {
-  ByteCount bytes{1'000'000};  // a transfer that ends
+  ByteCount bytes{1'000'000};  // a transfer that ends; UDP payload bytes
 };
 // Alternates between sending and silence, starting with sending.
 struct OnOffApp {
   Duration on = Duration::from_ms(1000);  // mean where exponential, else the length
   Duration off = Duration::from_ms(1000);
   bool exponential = true;
-  // What it produces while on; 0: as much as the window admits.
+  // What it produces while on, in whole packets; 0: as much as the window admits.
   Bandwidth rate;
 };
 using AppConfig = std::variant<BulkApp, FixedSizeApp, OnOffApp>;

@@ -1,6 +1,7 @@
-// Releases a window over a round trip instead of at once, as mvfst's TokenlessPacer: bursts of a computed
-// number of packets at a computed interval (congestion_control/CongestionControlFunctions.cpp,
-// calculatePacingRate); a late write is given the packets of the time it was late, up to ten bursts.
+// Releases a window over a round trip instead of at once, as mvfst's TokenlessPacer does: bursts of a
+// computed number of packets at a computed interval (congestion_control/CongestionControlFunctions.cpp,
+// calculatePacingRate). A write that comes late is given the packets of the time it was late, within bounds;
+// unused packets are not saved.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,13 @@ class Pacer {
  public:
   explicit Pacer(const TransportConfig& config);
 
-  // A window (gain included) to be spread over `rtt`; without an RTT everything leaves at once.
-  void set_rate(ByteCount window, Duration rtt);
   bool enabled() const { return enabled_; }
-  // Packets that may leave now; asks anew when the interval has passed.
+  // A window (gain included) to be spread over `rtt`; before an RTT is known everything leaves at once.
+  void set_rate(ByteCount window, Duration rtt);
+  // To be asked only when a packet could leave otherwise: an interval that has passed starts a new burst.
   bool may_send(TimePoint now);
   void on_packet_sent() { --budget_; }
-  // When may_send() turns true, the budget being spent.
+  // When may_send(), now false, turns true.
   TimePoint next_release() const;
 
  private:
@@ -29,14 +30,15 @@ class Pacer {
   bool enabled_;
   Duration tick_;
   std::int64_t min_burst_;
-  ByteCount packet_size_;
+  std::int64_t max_late_bursts_;
   std::int64_t minimum_packets_;
+  ByteCount packet_size_;
   std::int64_t burst_;
   Duration interval_;  // zero: unpaced
   std::int64_t budget_ = 0;
   bool started_ = false;
   TimePoint last_write_;
-  Duration owed_;  // packet-intervals sent ahead by rounding up
+  Duration owed_;  // time that rounding a burst up has spent ahead, times the burst
 };
 
 }  // namespace mvfstrl

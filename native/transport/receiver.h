@@ -1,8 +1,9 @@
 // The receiving endpoint: which packets came, and when to say so (RFC 9000 section 13.2). mvfst's policy: an
-// ACK is due after `ack_threshold` packets, when a gap opens, or when the ACK timer fires.
+// ACK is due after `ack_threshold` packets, when a packet is not the one expected, or when the ACK timer
+// fires.
 //
-// mvfst reads what its socket holds before it writes, so packets that arrived together share an ACK: hand all
-// packets of one instant to on_packet() and ask take_ack() after the last.
+// mvfst reads all that its socket holds before it writes, so packets that arrived together share an ACK: hand
+// all packets of one instant to on_packet() and ask take_ack() after the last.
 #pragma once
 
 #include <cstdint>
@@ -16,38 +17,39 @@ namespace mvfstrl {
 
 class Receiver {
  public:
-  explicit Receiver(const TransportConfig& config);
+  // `smoothed_rtt` is this endpoint's own, of which the ACK timer is a fraction. mvfst's receiver samples it
+  // in the handshake and hardly again (it sends next to nothing that is acknowledged), so that it is the
+  // path's RTT without load. Zero: unknown, as short a timer as the wheel allows.
+  explicit Receiver(const TransportConfig& config, Duration smoothed_rtt = Duration::zero());
 
   void on_packet(TimePoint now, std::uint64_t packet_number);
-  // When an ACK is due next unless packets arrive: the time of the packet that made it due, the ACK timer, or
+  // When an ACK is due unless more packets arrive: now (a packet made it due), when the ACK timer fires, or
   // never.
   TimePoint next_timer() const { return ack_deadline_; }
-  // True, with the frame in `out`, when an ACK is due by `now`; it acknowledges all that came. `out` is
-  // reused.
+  // True, with the frame in `out`, if an ACK is due by `now`; it acknowledges all that came. `out` is reused.
   bool take_ack(TimePoint now, AckFrame& out);
 
-  // This endpoint's own smoothed RTT, of which the ACK timer is a fraction. mvfst's receiver samples it from
-  // the handshake and its window updates; a host that models neither hands in the sender's. Zero: not known
-  // yet.
-  void set_smoothed_rtt(Duration rtt) { smoothed_rtt_ = rtt; }
+  void set_smoothed_rtt(Duration smoothed_rtt);
 
   std::uint64_t packets_received() const { return packets_received_; }  // distinct
   std::uint64_t duplicates_received() const { return duplicates_received_; }
 
  private:
   bool insert(std::uint64_t packet_number);
-  void forget_old_ranges();
-  Duration ack_timeout() const;
-  ByteCount ack_payload(const AckFrame& frame) const;
+  bool insert_below_newest(std::uint64_t packet_number);
+  void append_range(std::uint64_t packet_number);
+  ByteCount ack_payload(Duration ack_delay) const;
 
   TransportConfig config_;
-  Duration smoothed_rtt_;
+  Duration ack_timeout_;
   TimePoint ack_deadline_ = TimePoint::never();
   TimePoint largest_time_;
   std::uint64_t packets_received_ = 0;
   std::uint64_t duplicates_received_ = 0;
-  std::int32_t unacknowledged_ = 0;  // ack-eliciting packets since the last ACK
-  std::vector<AckRange> ranges_;     // in rising packet number
+  std::int32_t unacknowledged_ = 0;     // packets since the last ACK
+  std::vector<AckRange> ranges_;        // rising; old ones are let go of
+  std::int64_t older_ranges_ = 0;       // ranges ever begun, without the newest one
+  std::int64_t older_range_bytes_ = 0;  // what they take in a frame
 };
 
 }  // namespace mvfstrl

@@ -1,8 +1,8 @@
-// The sending endpoint: packet numbers, RTT, loss detection, probe timeouts, persistent congestion, pacing
-// (RFC 9002 with mvfst's constants and readings). I/O-free: time and ACKs are handed in, packets are taken
-// out.
+// The sending endpoint: packet numbers, RTT, loss detection, probe timeouts, persistent congestion and
+// pacing, by RFC 9002 with mvfst's constants and readings. It does no I/O: time and ACKs are handed in,
+// packets are taken out.
 //
-//     sender.on_timer(now) / sender.on_ack(now, frame);
+//     sender.on_timer(now);  sender.on_ack(now, frame);
 //     while (sender.next_packet(now, packet)) path.enter(now, packet);
 //     wake_up_at(sender.next_timer());
 #pragma once
@@ -28,55 +28,85 @@ namespace mvfstrl {
 
 class Sender {
  public:
-  // `start` is when the application begins; `rng` drives an on-off source. Throws std::invalid_argument.
+  // The application begins at `start`; `rng` drives an on-off source. Throws std::invalid_argument naming the
+  // item.
   Sender(const TransportConfig& config, std::unique_ptr<CongestionController> controller,
          const AppConfig& app, TimePoint start = TimePoint::zero(), Rng rng = Rng());
-  ~Sender();
-  Sender(Sender&&) noexcept;
-  Sender& operator=(Sender&&) noexcept;
 
   // True, with the packet in `out`, while something may leave now: window, pacing, application and probes
-  // permitting.
+  // permitting. Call until false; next_timer() counts on it.
   bool next_packet(TimePoint now, DataPacket& out);
   void on_ack(TimePoint now, const AckFrame& frame);
-  // The earliest of: loss time or probe timeout, pacing release, application. on_timer() before it does
-  // nothing.
+  // The earliest of loss time or probe timeout, pacing release and application; never() if only an ACK can
+  // change anything.
   TimePoint next_timer() const;
+  // Before next_timer() it does nothing. Ask next_packet() afterwards.
   void on_timer(TimePoint now);
 
-  // Called for each ACK or loss event; null for none. Not owned.
+  // Called on each ACK or loss event; null for none. Not owned.
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
 
   const RttStats& rtt() const { return rtt_; }
-  // Current on return, the window and what it admits included.
+  // Current on return, the controller's window and what it admits included.
   const ConnectionStats& stats();
   CongestionController& controller() { return *controller_; }
-  // A fixed-size transfer whose every byte is acknowledged.
+  // A fixed-size transfer whose every byte has been acknowledged.
   bool finished() const;
 
  private:
-  struct EventScratch;  // lists of one event, reused
-  enum class Cause { kNew, kRetransmission, kProbe };
+  bool probe(TimePoint now, DataPacket& out);
+  bool clone_oldest(TimePoint now, DataPacket& out);
+  SentRecord& send(TimePoint now, ByteCount size, DataPacket& out);
+  bool has_data() const { return retransmit_ > ByteCount::zero() || app_.has_data(); }
+  void send_data(TimePoint now, DataPacket& out);
+  void on_nothing_to_send(TimePoint now);
 
-  void send(TimePoint now, ByteCount size, Cause cause, DataPacket& out);
-  void collect_newly_acked(const AckFrame& frame);
+  std::optional<Duration> collect_acked(TimePoint now, const AckFrame& frame);
+  void collect_acked_holes(const AckFrame& frame);
+  void collect_acked_new(const AckFrame& frame);
+  void acknowledge(std::uint64_t packet_number);
   void detect_losses(TimePoint now);
-  bool is_persistent_congestion(bool with_ack) const;
-  void deliver_event(TimePoint now, bool with_ack, std::optional<Duration> rtt);
+  void declare_lost(std::uint64_t packet_number);
+  bool claim_data(std::uint64_t packet_number);
+  bool is_persistent_congestion() const;
+  void deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt);
   void on_probe_timeout();
+  void forget_old_losses(TimePoint now);
   Duration probe_timeout() const;
-  TimePoint loss_timer() const;
+  void arm_loss_alarm(TimePoint now) {
+    alarm_base_ = now;
+    alarm_known_ = false;
+  }
+  TimePoint loss_alarm() const;
   void update_window_stats();
 
   TransportConfig config_;
   std::unique_ptr<CongestionController> controller_;
-  std::unique_ptr<EventScratch> scratch_;
   ConnectionObserver* observer_ = nullptr;
   Application app_;
   Pacer pacer_;
   SentPackets sent_;
   RttStats rtt_;
   ConnectionStats stats_;
+
+  ByteCount retransmit_;  // data declared lost and not sent again yet
+  std::int32_t probes_pending_ = 0;
+  std::uint64_t next_clone_ =
+      0;  // where to look for the oldest packet that this probe timeout has not repeated
+  bool pacing_blocked_ = false;  // since the last next_packet()
+  bool app_idle_ = false;        // as the controller was told
+  ByteCount app_limited_until_;  // delivered bytes that end the application-limited phase
+  TimePoint delivered_time_;
+
+  std::optional<TimePoint> loss_time_;  // when the oldest hole in flight is lost
+  TimePoint last_sent_;
+  TimePoint alarm_base_;     // when the loss alarm was armed
+  mutable TimePoint alarm_;  // computed when asked for
+  mutable bool alarm_known_ = false;
+
+  // Lists of the event being handled, reused.
+  std::vector<AckedPacket> acked_;
+  std::vector<LostPacket> lost_;
 };
 
 }  // namespace mvfstrl

@@ -1,9 +1,11 @@
 // The packets that a sender still has to account for: a ring indexed by packet number, and the "holes" in it:
-// the numbers below the largest acknowledged one that are not acknowledged. An ACK is handled in time linear
-// in the packets that it newly acknowledges plus the holes, without looking at what earlier ACKs covered.
+// the numbers below the largest acknowledged one that are not acknowledged. So an ACK is handled in time
+// linear in the packets that it newly acknowledges plus the holes, without looking at what earlier ACKs
+// covered.
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -16,16 +18,20 @@ struct SentRecord {
   ByteCount delivered_at_send;
   TimePoint delivered_time_at_send;
   std::uint32_t size = 0;
+  std::uint32_t clone_offset = 0;  // this packet repeats the one so many numbers before it; 0: none
   bool app_limited = false;
+  bool cloned = false;     // another packet repeats this one
+  bool processed = false;  // its data, or its clone's, is acknowledged or lost already
 };
 
 // Packet numbers start at zero and have no gaps.
 class SentPackets {
  public:
   std::uint64_t next_packet_number() const { return next_; }
-  bool has_acked() const { return acked_end_ > 0; }
-  // Only where has_acked().
-  std::uint64_t largest_acked() const { return acked_end_ - 1; }
+  // One past the largest acknowledged number: from here on everything is in flight.
+  std::uint64_t acked_end() const { return acked_end_; }
+  // Oldest record kept.
+  std::uint64_t begin() const { return base_; }
 
   // Gives the packet the next number.
   std::uint64_t push(const SentRecord& record) {
@@ -33,56 +39,78 @@ class SentPackets {
     ring_[next_ & mask_] = record;
     return next_++;
   }
-  // Valid from the oldest hole (or the largest acknowledged number) to the newest packet.
+  SentRecord& operator[](std::uint64_t packet_number) {
+    assert(packet_number >= base_ && packet_number < next_);
+    return ring_[packet_number & mask_];
+  }
   const SentRecord& operator[](std::uint64_t packet_number) const {
     assert(packet_number >= base_ && packet_number < next_);
     return ring_[packet_number & mask_];
   }
 
-  // Rising. The first declared_lost() of them are declared lost, the others still in flight.
-  const std::vector<std::uint64_t>& holes() const { return holes_; }
+  // Holes in rising order: the first declared_lost() of them are declared lost, the others are in flight.
+  // That order holds because both loss thresholds are monotone in the packet number.
+  std::size_t holes() const { return holes_.size() - head_; }
+  std::uint64_t hole(std::size_t i) const { return holes_[head_ + i]; }
   std::size_t declared_lost() const { return declared_lost_; }
-  // Numbers at or above the largest acknowledged: all in flight.
-  std::uint64_t unacked_begin() const { return acked_end_; }
 
-  // The next packet up to `number` became the largest acknowledged; what was skipped is holes.
-  void raise_largest_acked(std::uint64_t number) {
-    assert(number >= acked_end_ && number < next_);
-    acked_end_ = number + 1;
-  }
   void add_hole(std::uint64_t number) { holes_.push_back(number); }
-  // Removes the holes for which `gone(number, declared_lost)` is true, asked in rising order.
-  template <typename Gone>
-  void remove_holes(Gone&& gone);
-  // The first `count` holes in flight are declared lost.
-  void declare_lost(std::size_t count) { declared_lost_ += count; }
-  // Lets go of records that nothing refers to any more.
-  void release() { base_ = holes_.empty() ? acked_end_ : holes_.front(); }
+  void set_acked_end(std::uint64_t end) {
+    assert(end >= acked_end_ && end <= next_);
+    acked_end_ = end;
+  }
+  // The oldest hole in flight is lost.
+  void declare_lost() { ++declared_lost_; }
+  // Nobody expects an acknowledgement of the oldest lost packet any more.
+  void forget_oldest_lost() {
+    ++head_;
+    --declared_lost_;
+  }
+  // Removes the holes that `acked(number)` is true for and calls `removed(number, was_declared_lost)` on
+  // each, in rising order.
+  template <typename Acked, typename Removed>
+  void remove_holes(Acked&& acked, Removed&& removed);
+  // Lets go of the records that nothing refers to any more.
+  void release() {
+    if (head_ == holes_.size()) {
+      holes_.clear();
+      head_ = 0;
+      base_ = acked_end_;
+      return;
+    }
+    base_ = holes_[head_];
+    if (head_ > 1024 && head_ * 2 > holes_.size()) compact();
+  }
 
  private:
   void grow();
+  void compact();
 
-  std::uint64_t base_ = 0;       // oldest record kept
-  std::uint64_t acked_end_ = 0;  // one past the largest acknowledged
+  std::uint64_t base_ = 0;
+  std::uint64_t acked_end_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t mask_ = 0;
   std::vector<SentRecord> ring_;
   std::vector<std::uint64_t> holes_;
+  std::size_t head_ = 0;  // holes_ before it are forgotten
   std::size_t declared_lost_ = 0;
 };
 
-template <typename Gone>
-void SentPackets::remove_holes(Gone&& gone) {
-  std::size_t kept = 0;
-  std::size_t kept_lost = 0;
-  for (std::size_t i = 0; i < holes_.size(); ++i) {
-    const bool lost = i < declared_lost_;
-    if (gone(holes_[i], lost)) continue;
-    holes_[kept++] = holes_[i];
-    if (lost) ++kept_lost;
+template <typename Acked, typename Removed>
+void SentPackets::remove_holes(Acked&& acked, Removed&& removed) {
+  const std::size_t lost_end = head_ + declared_lost_;
+  std::size_t kept = head_;
+  for (std::size_t i = head_; i < holes_.size(); ++i) {
+    const std::uint64_t number = holes_[i];
+    if (!acked(number)) {
+      holes_[kept++] = number;
+      continue;
+    }
+    const bool lost = i < lost_end;
+    if (lost) --declared_lost_;
+    removed(number, lost);
   }
   holes_.resize(kept);
-  declared_lost_ = kept_lost;
 }
 
 }  // namespace mvfstrl

@@ -1,0 +1,39 @@
+#include "congestion/factory.h"
+
+namespace mvfstrl {
+
+namespace {
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+}  // namespace
+
+std::unique_ptr<CongestionController> make_controller(const ControllerConfig& config,
+                                                      const WindowLimits& limits) {
+  using Controller = std::unique_ptr<CongestionController>;
+  return std::visit(
+      Overloaded{
+          [&](const ExternalConfig&) -> Controller { return std::make_unique<ExternalController>(limits); },
+          [&](const NewRenoConfig& c) -> Controller { return std::make_unique<NewReno>(c, limits); },
+          [&](const CubicConfig& c) -> Controller { return std::make_unique<Cubic>(c, limits); },
+          [&](const FixedConfig& c) -> Controller { return std::make_unique<FixedController>(c, limits); },
+      },
+      config);
+}
+
+std::string_view controller_name(const ControllerConfig& config) {
+  return std::visit(Overloaded{
+                        [](const ExternalConfig&) { return std::string_view("external"); },
+                        [](const NewRenoConfig&) { return std::string_view("newreno"); },
+                        [](const CubicConfig&) { return std::string_view("cubic"); },
+                        [](const FixedConfig&) { return std::string_view("fixed"); },
+                    },
+                    config);
+}
+
+}  // namespace mvfstrl

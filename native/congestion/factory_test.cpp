@@ -1,0 +1,60 @@
+#include "congestion/factory.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "congestion/test_sender.h"
+
+namespace mvfstrl {
+namespace {
+
+TEST(Factory, MakesEveryKindUnderItsName) {
+  const WindowLimits limits;
+  EXPECT_EQ(controller_name(ExternalConfig{}), "external");
+  EXPECT_EQ(controller_name(NewRenoConfig{}), "newreno");
+  EXPECT_EQ(controller_name(CubicConfig{}), "cubic");
+  EXPECT_EQ(controller_name(FixedConfig{}), "fixed");
+  EXPECT_NE(dynamic_cast<ExternalController*>(make_controller(ExternalConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<NewReno*>(make_controller(NewRenoConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Cubic*>(make_controller(CubicConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<FixedController*>(make_controller(FixedConfig{}, limits).get()), nullptr);
+}
+
+TEST(Factory, RefusesBadLimitsByName) {
+  WindowLimits limits;
+  limits.minimum_packets = 20;
+  try {
+    make_controller(CubicConfig{}, limits);
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("initial_packets"), std::string::npos);
+  }
+}
+
+TEST(ExternalController, TakesTheWindowItIsGivenWithinTheLimits) {
+  const WindowLimits limits;
+  ExternalController controller(limits);
+  EXPECT_EQ(controller.congestion_window(), limits.initial());
+  controller.set_window(limits.packet_size * 37);
+  EXPECT_EQ(controller.congestion_window(), limits.packet_size * 37);
+  controller.set_window(ByteCount(1));
+  EXPECT_EQ(controller.congestion_window(), limits.minimum());
+  controller.set_window(limits.maximum() + ByteCount(1));
+  EXPECT_EQ(controller.congestion_window(), limits.maximum());
+}
+
+TEST(FixedController, KeepsItsWindowThroughLossAndAcks) {
+  FixedConfig config;
+  config.window_packets = 25;
+  FixedController controller(config, WindowLimits{});
+  TestSender sender(controller);
+  sender.fill_window();
+  sender.lose_and_ack(3, 10, Duration::from_ms(50), /*persistent=*/true);
+  EXPECT_EQ(controller.congestion_window(), ByteCount(1252 * 25));
+  config.window_packets = 0;
+  EXPECT_THROW(FixedController(config, WindowLimits{}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace mvfstrl

@@ -1,0 +1,136 @@
+#include "transport/receiver.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "transport/wheel_timer.h"
+
+namespace mvfstrl {
+
+namespace {
+
+// RFC 9000 section 16.
+constexpr std::int64_t varint_bytes(std::uint64_t value) {
+  if (value < (1ULL << 6)) return 1;
+  if (value < (1ULL << 14)) return 2;
+  return value < (1ULL << 30) ? 4 : 8;
+}
+
+// A short-header packet as mvfst's client sends it: flags, 8-byte connection ID, 2-byte packet number, AEAD
+// tag.
+constexpr std::int64_t kPacketOverhead = 1 + 8 + 2 + 16;
+// Frame type and the largest acknowledged; mvfst starts at a random packet number of up to 24 bits, so the
+// latter takes 4 bytes.
+constexpr std::int64_t kFrameStart = 1 + 4;
+
+}  // namespace
+
+Receiver::Receiver(const TransportConfig& config, Duration smoothed_rtt) : config_(config) {
+  config_.validate();
+  set_smoothed_rtt(smoothed_rtt);
+}
+
+void Receiver::set_smoothed_rtt(Duration smoothed_rtt) {
+  const Duration wanted = std::min(config_.max_ack_delay, smoothed_rtt.scaled(config_.ack_timer_factor));
+  ack_timeout_ = wheel_timeout(std::max(config_.ack_timer_tick, wanted), config_.ack_timer_tick);
+}
+
+void Receiver::on_packet(TimePoint now, std::uint64_t packet_number) {
+  const std::uint64_t expected = ranges_.empty() ? packet_number : ranges_.back().last + 1;
+  const std::uint64_t distance =
+      packet_number > expected ? packet_number - expected : expected - packet_number;
+  if (!insert(packet_number)) {
+    ++duplicates_received_;  // RFC 9000 section 12.3: not processed further
+    return;
+  }
+  ++packets_received_;
+  if (packet_number == ranges_.back().last) largest_time_ = now;
+  ++unacknowledged_;
+  const bool handshake = packet_number < static_cast<std::uint64_t>(config_.handshake_packets);
+  if (handshake || distance > static_cast<std::uint64_t>(config_.ack_reordering) ||
+      unacknowledged_ >= config_.ack_threshold) {
+    ack_deadline_ = std::min(ack_deadline_, now);
+  } else if (ack_deadline_.is_never()) {
+    ack_deadline_ = now + ack_timeout_;
+  }
+}
+
+bool Receiver::take_ack(TimePoint now, AckFrame& out) {
+  if (now < ack_deadline_) return false;
+  const auto listed = std::min(ranges_.size(), static_cast<std::size_t>(config_.max_ack_ranges));
+  out.ranges.resize(listed);
+  std::copy(ranges_.rbegin(), ranges_.rbegin() + static_cast<std::ptrdiff_t>(listed), out.ranges.begin());
+  const std::int64_t unit_ns = std::int64_t{1000} << config_.ack_delay_exponent;
+  out.ack_delay = Duration::from_ns((now - largest_time_).ns() / unit_ns * unit_ns);
+  out.payload = ack_payload(out.ack_delay);
+  unacknowledged_ = 0;
+  ack_deadline_ = TimePoint::never();
+  return true;
+}
+
+bool Receiver::insert(std::uint64_t packet_number) {
+  if (!ranges_.empty() && packet_number <= ranges_.back().last) return insert_below_newest(packet_number);
+  if (!ranges_.empty() && packet_number == ranges_.back().last + 1) {
+    ranges_.back().last = packet_number;
+  } else {
+    append_range(packet_number);
+  }
+  return true;
+}
+
+void Receiver::append_range(std::uint64_t packet_number) {
+  if (!ranges_.empty()) {
+    const AckRange& previous = ranges_.back();
+    ++older_ranges_;
+    older_range_bytes_ +=
+        varint_bytes(packet_number - previous.last - 2) + varint_bytes(previous.last - previous.first);
+  }
+  const auto kept = static_cast<std::size_t>(config_.max_ack_ranges);
+  if (ranges_.size() >= 2 * kept)
+    ranges_.erase(ranges_.begin(), ranges_.end() - static_cast<std::ptrdiff_t>(kept));
+  ranges_.push_back({packet_number, packet_number});
+}
+
+// A late packet: it extends a range, joins two or makes one. False where it is a duplicate, or so old that
+// its range is let go of.
+bool Receiver::insert_below_newest(std::uint64_t packet_number) {
+  const auto above = std::lower_bound(ranges_.begin(), ranges_.end(), packet_number,
+                                      [](const AckRange& range, std::uint64_t n) { return range.last < n; });
+  assert(above != ranges_.end());
+  if (above->first <= packet_number) return false;
+  if (above == ranges_.begin() && older_ranges_ >= static_cast<std::int64_t>(ranges_.size())) return false;
+  const bool touches_above = above->first == packet_number + 1;
+  const bool touches_below = above != ranges_.begin() && (above - 1)->last + 1 == packet_number;
+  constexpr std::int64_t kSmallRange = 2;  // bytes of a gap and a length below 64
+  if (touches_above && touches_below) {
+    (above - 1)->last = above->last;
+    ranges_.erase(above);
+    --older_ranges_;
+    older_range_bytes_ -= kSmallRange;
+  } else if (touches_above) {
+    above->first = packet_number;
+  } else if (touches_below) {
+    (above - 1)->last = packet_number;
+  } else {
+    ranges_.insert(above, {packet_number, packet_number});
+    ++older_ranges_;
+    older_range_bytes_ += kSmallRange;
+  }
+  return true;
+}
+
+// mvfst lists every range since the connection began, as many as a packet holds, and pads the packet so that
+// it is short of a full one by a multiple of the padding.
+ByteCount Receiver::ack_payload(Duration ack_delay) const {
+  const AckRange& newest = ranges_.back();
+  const auto delay_units = static_cast<std::uint64_t>(ack_delay.ns() / 1000) >> config_.ack_delay_exponent;
+  const std::int64_t bytes = kPacketOverhead + kFrameStart + varint_bytes(delay_units) +
+                             varint_bytes(static_cast<std::uint64_t>(older_ranges_)) +
+                             varint_bytes(newest.last - newest.first) + older_range_bytes_;
+  const std::int64_t full = config_.window.packet_size.value();
+  if (bytes >= full) return ByteCount(full);
+  if (config_.ack_padding_bytes == 0) return ByteCount(bytes);
+  return ByteCount(full - (full - bytes) / config_.ack_padding_bytes * config_.ack_padding_bytes);
+}
+
+}  // namespace mvfstrl
