@@ -93,7 +93,7 @@ def describe(log: Path, report: Report) -> str:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m pantheon.replay",
-        description="Replay a mahimahi link log through the native path engine; compare all departures and drops.",
+        description="Replay a mahimahi link log through the native path engine and compare every event.",
         epilog="Exit status: 0 all matched, 1 a difference (the first one is named), 2 bad input.",
     )
     parser.add_argument("log", type=Path, help="mm-link's --uplink-log or --downlink-log, gzip or plain")

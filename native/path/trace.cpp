@@ -1,9 +1,9 @@
 #include "path/trace.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -38,7 +38,12 @@ Trace::Trace(std::string name, std::vector<std::uint32_t> timestamps_ms)
 std::shared_ptr<const Trace> Trace::load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::invalid_argument(path + ": cannot be opened");
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::string text;
+  std::array<char, 1 << 16> chunk;
+  do {
+    file.read(chunk.data(), chunk.size());
+    text.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
+  } while (file);
   if (file.bad()) throw std::invalid_argument(path + ": cannot be read");
   return parse(text, path);
 }
