@@ -1,0 +1,15 @@
+// The extension module mvfstrl._native. Names are those of the C++ side.
+#include <pybind11/pybind11.h>
+
+namespace mvfstrl {
+
+void bind_path(pybind11::module_& module);
+void bind_environment(pybind11::module_& module);
+
+}  // namespace mvfstrl
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The native core: paths, QUIC endpoints and virtual-time environments.";
+  mvfstrl::bind_path(module);
+  mvfstrl::bind_environment(module);
+}

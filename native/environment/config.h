@@ -1,0 +1,122 @@
+// Every knob of scenarios, flows and episodes, and its only default: Python reads them from here (config_io.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/rng.h"
+#include "common/units.h"
+#include "congestion/factory.h"
+#include "observe/config.h"
+#include "path/config.h"
+#include "transport/config.h"
+
+namespace mvfstrl {
+
+// What an episode draws a number from; low == high is a constant. Uniform, or uniform in the logarithm.
+struct Range {
+  double low = 0;
+  double high = 0;
+  bool log = false;
+
+  static constexpr Range constant(double value) { return {value, value, false}; }
+  double sample(Rng& rng) const;
+};
+
+struct ConstantRateScenario {
+  Range mbps = Range::constant(12);
+};
+struct PoissonRateScenario {
+  Range mbps = Range::constant(12);
+};
+// A mahimahi trace; `from_fraction` to `to_fraction` of its period are played, round and round.
+struct TraceRateScenario {
+  std::string file;
+  double from_fraction = 0;
+  double to_fraction = 1;
+  // Each episode starts at a random point of that part, the same fraction of it on both links, which keeps
+  // recordings of one place and time together; else at offset_ms.
+  bool random_offset = true;
+  double offset_ms = 0;
+};
+struct CellularRateScenario {
+  CellularParameters parameters;
+  Range scale = Range::constant(1);
+};
+using RateScenario = std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario>;
+
+// Limits of the buffer; several given: the tightest holds. `bdp` counts bandwidth-delay products: the link's mean
+// rate times twice the one-way delay, at least one full packet.
+struct QueueScenario {
+  QueueKind kind = QueueKind::kInfinite;
+  std::optional<Range> packets;
+  std::optional<Range> bytes;
+  std::optional<Range> bdp;
+  CodelParameters codel;
+  PieParameters pie;
+  QueueFlavour flavour = QueueFlavour::kRfc;
+};
+
+struct ScenarioConfig {
+  std::string name = "default";
+  double weight = 1;  // episodes choose a scenario in proportion
+  RateScenario uplink = ConstantRateScenario{};    // data
+  RateScenario downlink = ConstantRateScenario{};  // ACKs
+  Range delay_ms = Range::constant(20);            // one way, both directions
+  // Random loss of data packets: a probability a packet, in episodes that have any.
+  Range loss = Range::constant(0);
+  double loss_probability = 1;  // of an episode to have loss
+  QueueScenario queue{.kind = QueueKind::kDropTail, .packets = Range::constant(100), .bytes = {}, .bdp = {},
+                      .codel = {}, .pie = {}};
+  QueueScenario ack_queue;
+  // Bytes on the link beyond the UDP payload. None: 28 (IPv4 and UDP headers), and 32 over a trace, whose
+  // mahimahi counts the tunnel's four as well.
+  std::optional<std::int64_t> overhead_bytes;
+};
+
+// The congestion control of a flow. `ExternalConfig` is driven by the agent's actions, `RandomActions` by
+// uniformly random ones of the same set; both only for flow 0.
+struct RandomActions {};
+using SchemeConfig = std::variant<ExternalConfig, RandomActions, NewRenoConfig, CubicConfig, FixedConfig>;
+
+struct FlowConfig {
+  SchemeConfig controller = ExternalConfig{};
+  Duration start;                 // from the episode's start
+  std::optional<Duration> stop;   // sends nothing from then on
+  // One-way propagation delay of this flow's own, before the shared link on the way there and after it on the
+  // way back.
+  std::optional<Duration> delay;
+  AppConfig app = BulkApp{};
+};
+
+// How long the answer to an observation takes.
+struct ConstantDelay {
+  Duration delay = Duration::from_ms(5);
+};
+struct UniformDelay {
+  Duration low = Duration::from_ms(2);
+  Duration high = Duration::from_ms(10);
+};
+struct EmpiricalDelay {
+  std::vector<Duration> samples = {Duration::from_ms(5)};  // drawn with equal chances
+};
+using ActionDelayConfig = std::variant<ConstantDelay, UniformDelay, EmpiricalDelay>;
+
+struct EnvironmentConfig {
+  std::vector<ScenarioConfig> scenarios = {ScenarioConfig{}};
+  std::vector<FlowConfig> flows = {FlowConfig{}};  // flow 0 is the one observed
+  TransportConfig transport;
+  ObservationConfig observation;
+  ActionConfig actions;
+  RewardConfig reward = LogRatioReward{};
+  ActionDelayConfig action_delay = ConstantDelay{};
+  Duration episode = Duration::from_ms(30'000);
+};
+
+// The name reports give a scheme: external, random, newreno, cubic or fixed.
+const char* scheme_name(const SchemeConfig& scheme);
+
+}  // namespace mvfstrl

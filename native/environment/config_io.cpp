@@ -1,0 +1,373 @@
+#include "environment/config_io.h"
+
+#include <set>
+#include <string>
+
+namespace mvfstrl {
+namespace {
+
+constexpr EnumName<QueueKind> kQueueKinds[] = {{QueueKind::kInfinite, "infinite"},
+                                               {QueueKind::kDropTail, "droptail"},
+                                               {QueueKind::kDropHead, "drophead"},
+                                               {QueueKind::kCodel, "codel"},
+                                               {QueueKind::kPie, "pie"}};
+constexpr EnumName<QueueFlavour> kQueueFlavours[] = {{QueueFlavour::kRfc, "rfc"},
+                                                     {QueueFlavour::kMahimahi, "mahimahi"}};
+constexpr EnumName<CubicFlavour> kCubicFlavours[] = {{CubicFlavour::kMvfst, "mvfst"},
+                                                     {CubicFlavour::kRfc9438, "rfc9438"}};
+constexpr EnumName<NewRenoFlavour> kNewRenoFlavours[] = {{NewRenoFlavour::kMvfst, "mvfst"},
+                                                         {NewRenoFlavour::kRfc9002, "rfc9002"}};
+constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {WindowKind::kCount, "count"}};
+
+constexpr std::array<const char*, 4> kRateKinds = {"constant", "poisson", "trace", "cellular"};
+constexpr std::array<const char*, 5> kSchemeKinds = {"external", "random", "newreno", "cubic", "fixed"};
+constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
+constexpr std::array<const char*, 4> kRewardKinds = {"log_ratio", "linear", "power", "aurora"};
+constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
+
+// A fraction of a trace's period, and the burst size of the cellular process.
+constexpr Check kUnitOpenLow{.low = 0.0, .high = 1.0, .open_low = true, .text = "above 0 and at most 1"};
+
+}  // namespace
+
+const char* scheme_name(const SchemeConfig& scheme) { return kSchemeKinds[scheme.index()]; }
+
+// --- ranges, rates, queues ---
+
+template <class V>
+void visit_fields(V& v, Range& r) {
+  v.field("low", r.low);
+  v.field("high", r.high);
+  v.field("log", r.log);
+}
+static void validate(const Range& r, const std::string& path, const Check& check) {
+  config_detail::read_number(Value(r.low), path + ".low", check);
+  config_detail::read_number(Value(r.high), path + ".high", check);
+  if (r.high < r.low) throw ConfigError(path, "high is below low");
+  if (r.log && r.low <= 0) throw ConfigError(path + ".low", "must be positive where log is true");
+}
+
+template <class V>
+void visit_fields(V& v, ConstantRateScenario& s) {
+  v.field("mbps", s.mbps, kPositive);
+}
+template <class V>
+void visit_fields(V& v, PoissonRateScenario& s) {
+  v.field("mbps", s.mbps, kPositive);
+}
+template <class V>
+void visit_fields(V& v, TraceRateScenario& s) {
+  v.field("file", s.file);
+  v.field("from_fraction", s.from_fraction, kFraction);
+  v.field("to_fraction", s.to_fraction, kUnitOpenLow);
+  v.field("random_offset", s.random_offset);
+  v.field("offset_ms", s.offset_ms, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, CellularRateScenario& s) {
+  v.field("level_mbps", s.parameters.level, kPositive);
+  v.field("max_mbps", s.parameters.max, kPositive);
+  v.field("volatility_mbps", s.parameters.volatility, kNonNegative);
+  v.field("reversion_ms", s.parameters.reversion, kPositive);
+  v.field("outage_ms", s.parameters.outage, kPositive);
+  v.field("burst", s.parameters.burst, kAtLeastOne);
+  v.field("scale", s.scale, kPositive);
+}
+template <class V>
+void visit_fields(V& v, RateScenario& s) {
+  v.alternatives("kind", s, kRateKinds);
+}
+
+template <class V>
+void visit_fields(V& v, CodelParameters& p) {
+  v.knob("target_ms", p.target, kPositive);
+  v.knob("interval_ms", p.interval, kPositive);
+}
+template <class V>
+void visit_fields(V& v, PieParameters& p) {
+  v.knob("target_ms", p.target, kPositive);
+  v.knob("update_interval_ms", p.update_interval, kPositive);
+  v.knob("max_burst_ms", p.max_burst, kNonNegative);
+  v.knob("alpha", p.alpha, kNonNegative);
+  v.knob("beta", p.beta, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, QueueScenario& q) {
+  v.choice("kind", q.kind, kQueueKinds);
+  v.field("packets", q.packets, kAtLeastOne);
+  v.field("bytes", q.bytes, kAtLeastOne);
+  v.field("bdp", q.bdp, kPositive);
+  v.field("codel", q.codel);
+  v.field("pie", q.pie);
+  v.choice("flavour", q.flavour, kQueueFlavours);
+}
+static void validate(const QueueScenario& q, const std::string& path) {
+  const bool limited = q.packets || q.bytes || q.bdp;
+  if (q.kind == QueueKind::kInfinite && limited) {
+    throw ConfigError(path, "an infinite queue takes no packets, bytes or bdp limit");
+  }
+  const bool needs_limit = q.kind == QueueKind::kDropTail || q.kind == QueueKind::kDropHead;
+  if (needs_limit && !limited) throw ConfigError(path, "needs a limit: packets, bytes or bdp");
+}
+
+template <class V>
+void visit_fields(V& v, ScenarioConfig& s) {
+  v.field("name", s.name);
+  v.field("weight", s.weight, kNonNegative);
+  v.field("uplink", s.uplink);
+  v.field("downlink", s.downlink);
+  v.field("delay_ms", s.delay_ms, kPositive);
+  v.field("loss", s.loss, kFraction);
+  v.field("loss_probability", s.loss_probability, kFraction);
+  v.field("queue", s.queue);
+  v.field("ack_queue", s.ack_queue);
+  v.field("overhead_bytes", s.overhead_bytes, kNonNegative);
+}
+
+// --- flows ---
+
+template <class V>
+void visit_fields(V&, ExternalConfig&) {}
+template <class V>
+void visit_fields(V&, RandomActions&) {}
+template <class V>
+void visit_fields(V& v, NewRenoConfig& c) {
+  v.choice_knob("flavour", c.flavour, kNewRenoFlavours);
+  v.knob("additive_increase_bytes", c.additive_increase, kPositive);
+}
+template <class V>
+void visit_fields(V& v, CubicConfig& c) {
+  v.choice_knob("flavour", c.flavour, kCubicFlavours);
+  v.knob("c", c.c, kPositive);
+  v.knob("beta", c.beta, kUnitOpenLow);
+  v.knob("last_max_factor", c.last_max_factor, kUnitOpenLow);
+  v.knob("tcp_friendly", c.tcp_friendly);
+  v.knob("hystart", c.hystart);
+  v.knob("hystart_samples", c.hystart_samples, kAtLeastOne);
+  v.knob("hystart_low_packets", c.hystart_low_packets, kNonNegative);
+  v.knob("hystart_delay_low_ms", c.hystart_delay_low, kPositive);
+  v.knob("hystart_delay_high_ms", c.hystart_delay_high, kPositive);
+  v.knob("hystart_pacing_gain", c.hystart_pacing_gain, kPositive);
+  v.knob("recovery_pacing_gain", c.recovery_pacing_gain, kPositive);
+}
+template <class V>
+void visit_fields(V& v, FixedConfig& c) {
+  v.knob("window_packets", c.window_packets, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, SchemeConfig& c) {
+  v.alternatives("kind", c, kSchemeKinds);
+}
+
+template <class V>
+void visit_fields(V&, BulkApp&) {}
+template <class V>
+void visit_fields(V& v, FixedSizeApp& a) {
+  v.knob("size_bytes", a.bytes, kPositive);
+}
+template <class V>
+void visit_fields(V& v, OnOffApp& a) {
+  v.knob("on_ms", a.on, kPositive);
+  v.knob("off_ms", a.off, kPositive);
+  v.knob("exponential", a.exponential);
+  v.knob("rate_mbps", a.rate, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, AppConfig& a) {
+  v.alternatives("kind", a, kAppKinds);
+}
+template <class V>
+void visit_fields(V& v, FlowConfig& f) {
+  v.field("controller", f.controller);
+  v.field("start_ms", f.start, kNonNegative);
+  v.field("stop_ms", f.stop, kPositive);
+  v.field("delay_ms", f.delay, kNonNegative);
+  v.field("app", f.app);
+}
+static void validate(const FlowConfig& f, const std::string& path) {
+  if (f.stop && *f.stop <= f.start) throw ConfigError(path + ".stop_ms", "must be after start_ms");
+}
+
+// --- transport ---
+
+template <class V>
+void visit_fields(V& v, WindowLimits& w) {
+  v.knob("packet_size_bytes", w.packet_size, kPositive);
+  v.knob("initial_packets", w.initial_packets, kAtLeastOne);
+  v.knob("minimum_packets", w.minimum_packets, kAtLeastOne);
+  v.knob("maximum_packets", w.maximum_packets, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, TransportConfig& t) {
+  v.knob("window", t.window);
+  v.knob("ack_threshold", t.ack_threshold, kAtLeastOne);
+  v.knob("ack_reordering", t.ack_reordering, kNonNegative);
+  v.knob("ack_timer_factor", t.ack_timer_factor, kPositive);
+  v.knob("max_ack_delay_ms", t.max_ack_delay, kNonNegative);
+  v.knob("ack_timer_tick_ms", t.ack_timer_tick, kPositive);
+  v.knob("ack_delay_exponent", t.ack_delay_exponent, kNonNegative);
+  v.knob("ack_padding_bytes", t.ack_padding_bytes, kNonNegative);
+  v.knob("max_ack_ranges", t.max_ack_ranges, kAtLeastOne);
+  v.knob("initial_rtt_ms", t.initial_rtt, kPositive);
+  v.knob("loss_timer_tick_ms", t.loss_timer_tick, kPositive);
+  v.knob("packet_threshold", t.packet_threshold, kAtLeastOne);
+  v.knob("time_threshold_dividend", t.time_threshold_dividend, kAtLeastOne);
+  v.knob("time_threshold_divisor", t.time_threshold_divisor, kAtLeastOne);
+  v.knob("pto_probes", t.pto_probes, kAtLeastOne);
+  v.knob("persistent_congestion_threshold", t.persistent_congestion_threshold, kAtLeastOne);
+  v.knob("handshake_packets", t.handshake_packets, kNonNegative);
+  v.knob("pacing", t.pacing);
+  v.knob("pacing_tick_ms", t.pacing_tick, kPositive);
+  v.knob("pacing_min_burst", t.pacing_min_burst, kAtLeastOne);
+  v.knob("pacing_max_late_bursts", t.pacing_max_late_bursts, kAtLeastOne);
+}
+
+// --- the RL view ---
+
+template <class V>
+void visit_fields(V& v, ObservationConfig& o) {
+  v.choice("window_kind", o.window_kind, kWindowKinds);
+  v.field("window_ms", o.window, kPositive);
+  v.field("window_events", o.window_events, kAtLeastOne);
+  v.field("history", o.history, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, ActionConfig& a) {
+  v.field("list", a.list);
+  v.field("initial_window_packets", a.initial_window_packets, kAtLeastOne);
+  v.field("min_window_packets", a.min_window_packets, kAtLeastOne);
+  v.field("max_window_packets", a.max_window_packets, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, LogRatioReward& r) {
+  v.knob("throughput_factor", r.throughput_factor);
+  v.knob("throughput_offset", r.throughput_offset, kPositive);
+  v.knob("delay_factor", r.delay_factor);
+  v.knob("delay_offset", r.delay_offset, kPositive);
+  v.knob("loss_factor", r.loss_factor);
+  v.knob("loss_offset", r.loss_offset, kPositive);
+  v.knob("use_max_delay", r.use_max_delay);
+}
+template <class V>
+void visit_fields(V& v, LinearReward& r) {
+  v.knob("throughput_factor", r.throughput_factor);
+  v.knob("delay_factor", r.delay_factor);
+  v.knob("loss_factor", r.loss_factor);
+  v.knob("use_max_delay", r.use_max_delay);
+}
+template <class V>
+void visit_fields(V& v, PowerReward& r) {
+  v.knob("throughput_exponent", r.throughput_exponent, kPositive);
+  v.knob("scale", r.scale);
+}
+template <class V>
+void visit_fields(V& v, AuroraReward& r) {
+  v.knob("throughput_factor", r.throughput_factor);
+  v.knob("latency_factor", r.latency_factor);
+  v.knob("loss_factor", r.loss_factor);
+  v.knob("packet_bytes", r.packet_bytes, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, RewardConfig& r) {
+  v.alternatives("kind", r, kRewardKinds);
+}
+
+template <class V>
+void visit_fields(V& v, ConstantDelay& d) {
+  v.field("ms", d.delay, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, UniformDelay& d) {
+  v.field("low_ms", d.low, kNonNegative);
+  v.field("high_ms", d.high, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, EmpiricalDelay& d) {
+  v.field("samples_ms", d.samples, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, ActionDelayConfig& d) {
+  v.alternatives("kind", d, kActionDelayKinds);
+}
+static void validate(const ActionDelayConfig& d, const std::string& path) {
+  if (const auto* uniform = std::get_if<UniformDelay>(&d); uniform && uniform->high < uniform->low) {
+    throw ConfigError(path + ".high_ms", "must not be below low_ms");
+  }
+  if (const auto* empirical = std::get_if<EmpiricalDelay>(&d); empirical && empirical->samples.empty()) {
+    throw ConfigError(path + ".samples_ms", "must not be empty");
+  }
+}
+
+template <class V>
+void visit_fields(V& v, EnvironmentConfig& c) {
+  v.field("scenarios", c.scenarios);
+  v.field("flows", c.flows);
+  v.field("transport", c.transport);
+  v.field("observation", c.observation);
+  v.field("actions", c.actions);
+  v.field("reward", c.reward);
+  v.field("action_delay", c.action_delay);
+  v.field("episode_ms", c.episode, kPositive);
+}
+
+// What no single field can tell.
+static void check_scenarios(const EnvironmentConfig& config) {
+  if (config.scenarios.empty()) throw ConfigError("scenarios", "must not be empty");
+  std::set<std::string> names;
+  double weights = 0;
+  for (std::size_t i = 0; i < config.scenarios.size(); ++i) {
+    const ScenarioConfig& scenario = config.scenarios[i];
+    const std::string path = "scenarios[" + std::to_string(i) + "]";
+    if (scenario.name.empty()) throw ConfigError(path + ".name", "must not be empty");
+    if (!names.insert(scenario.name).second) {
+      throw ConfigError(path + ".name", "'" + scenario.name + "' is the name of an earlier scenario");
+    }
+    weights += scenario.weight;
+  }
+  if (weights <= 0) throw ConfigError("scenarios", "need one with a weight above zero");
+}
+
+static void check_flows(const EnvironmentConfig& config) {
+  if (config.flows.empty()) throw ConfigError("flows", "must not be empty");
+  for (std::size_t i = 1; i < config.flows.size(); ++i) {
+    const SchemeConfig& scheme = config.flows[i].controller;
+    if (std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme)) {
+      throw ConfigError("flows[" + std::to_string(i) + "].controller.kind",
+                        std::string("only flow 0 may be ") + scheme_name(scheme));
+    }
+  }
+}
+
+namespace {
+
+template <class Variant, std::size_t... I>
+Value alternatives_of(const std::array<const char*, sizeof...(I)>& names, std::index_sequence<I...>) {
+  Value::Map map;
+  (map.emplace_back(names[I], ConfigWriter::write(Variant(std::in_place_index<I>))), ...);
+  return Value(std::move(map));
+}
+template <class Variant>
+Value alternatives_of(const std::array<const char*, std::variant_size_v<Variant>>& names) {
+  return alternatives_of<Variant>(names, std::make_index_sequence<std::variant_size_v<Variant>>{});
+}
+
+}  // namespace
+
+Value default_config() { return ConfigWriter::write(EnvironmentConfig{}); }
+
+Value default_alternatives() {
+  return Value(Value::Map{{"rate", alternatives_of<RateScenario>(kRateKinds)},
+                          {"controller", alternatives_of<SchemeConfig>(kSchemeKinds)},
+                          {"app", alternatives_of<AppConfig>(kAppKinds)},
+                          {"reward", alternatives_of<RewardConfig>(kRewardKinds)},
+                          {"action_delay", alternatives_of<ActionDelayConfig>(kActionDelayKinds)}});
+}
+
+EnvironmentConfig parse_config(const Value& value) {
+  auto config = ConfigReader::read<EnvironmentConfig>(value);
+  check_scenarios(config);
+  check_flows(config);
+  return config;
+}
+
+}  // namespace mvfstrl

@@ -1,0 +1,34 @@
+#include "environment/delay_histogram.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mvfstrl {
+
+Duration DelayHistogram::mean() const {
+  return count_ == 0 ? Duration::zero()
+                     : Duration::from_ns(std::llround(sum_ns_ / static_cast<double>(count_)));
+}
+
+Duration DelayHistogram::percentile(double p) const {
+  if (count_ == 0) return Duration::zero();
+  const auto rank = std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(count_))));
+  std::uint64_t seen = 0;
+  for (std::size_t bin = 0; bin < kBins; ++bin) {
+    seen += bins_[bin];
+    if (seen >= rank) return middle_of(bin);
+  }
+  return middle_of(kBins - 1);
+}
+
+Duration DelayHistogram::middle_of(std::size_t bin) {
+  // bin_of maps [kSubBins << shift, 2 kSubBins << shift) onto bins from (shift + 1) kSubBins.
+  const std::size_t octave = bin >> kSubBits;
+  const std::size_t shift = octave < 2 ? 0 : octave - 1;
+  const std::uint64_t low = static_cast<std::uint64_t>(bin - (shift << kSubBits)) << (shift + kUnitBits);
+  const std::uint64_t width = std::uint64_t{1} << (shift + kUnitBits);
+  return Duration::from_ns(static_cast<std::int64_t>(low + width / 2));
+}
+
+}  // namespace mvfstrl

@@ -1,0 +1,105 @@
+#include "environment/report.h"
+
+#include <bit>
+
+namespace mvfstrl {
+namespace {
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
+
+Value flow_value(const FlowReport& f) {
+  return Value(Value::Map{
+      {"flow", std::int64_t{f.flow}},
+      {"scheme", f.scheme},
+      {"throughput_mbps", f.throughput_mbps},
+      {"utilisation", f.utilisation},
+      {"delay_mean_ms", f.delay_mean_ms},
+      {"delay_p50_ms", f.delay_p50_ms},
+      {"delay_p95_ms", f.delay_p95_ms},
+      {"queue_delay_mean_ms", f.queue_delay_mean_ms},
+      {"queue_delay_p50_ms", f.queue_delay_p50_ms},
+      {"queue_delay_p95_ms", f.queue_delay_p95_ms},
+      {"loss", f.loss},
+      {"queue_loss", f.queue_loss},
+      {"sent_packets", f.sent_packets},
+      {"delivered_packets", f.delivered_packets},
+      {"queue_drops", f.queue_drops},
+      {"random_losses", f.random_losses},
+      {"in_flight_packets", f.in_flight_packets},
+  });
+}
+
+template <class T>
+Value column(const std::vector<SeriesPoint>& series, T SeriesPoint::* member) {
+  Value::List list;
+  list.reserve(series.size());
+  for (const SeriesPoint& point : series) list.emplace_back(point.*member);
+  return Value(std::move(list));
+}
+
+Value series_value(const std::vector<SeriesPoint>& series) {
+  return Value(Value::Map{
+      {"end_ms", column(series, &SeriesPoint::end_ms)},
+      {"throughput_mbps", column(series, &SeriesPoint::throughput_mbps)},
+      {"delay_ms", column(series, &SeriesPoint::delay_ms)},
+      {"rtt_ms", column(series, &SeriesPoint::rtt_ms)},
+      {"window_packets", column(series, &SeriesPoint::window_packets)},
+      {"capacity_mbps", column(series, &SeriesPoint::capacity_mbps)},
+      {"lost_packets", column(series, &SeriesPoint::lost_packets)},
+      {"reward", column(series, &SeriesPoint::reward)},
+      {"action", column(series, &SeriesPoint::action)},
+      {"skipped", column(series, &SeriesPoint::skipped)},
+  });
+}
+
+}  // namespace
+
+FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& o) {
+  FlowReport r;
+  r.flow = index;
+  r.scheme = scheme;
+  if (o.active > Duration::zero()) {
+    r.throughput_mbps = Bandwidth::from_bytes_over(o.link_bytes, o.active).to_mbps();
+  }
+  r.utilisation =
+      ratio(static_cast<double>(o.link_bytes.value()), static_cast<double>(o.offered_bytes.value()));
+  if (o.sojourn.count() > 0) {
+    r.queue_delay_mean_ms = o.sojourn.mean().to_ms();
+    r.queue_delay_p50_ms = o.sojourn.percentile(0.50).to_ms();
+    r.queue_delay_p95_ms = o.sojourn.percentile(0.95).to_ms();
+    r.delay_mean_ms = r.queue_delay_mean_ms + o.propagation.to_ms();
+    r.delay_p50_ms = r.queue_delay_p50_ms + o.propagation.to_ms();
+    r.delay_p95_ms = r.queue_delay_p95_ms + o.propagation.to_ms();
+  }
+  const std::int64_t lost = o.queue_drops.packets + o.random_losses.packets;
+  r.loss = ratio(static_cast<double>(lost), static_cast<double>(lost + o.delivered.packets));
+  r.queue_loss = ratio(static_cast<double>(o.queue_drops.packets), static_cast<double>(o.sent.packets));
+  r.sent_packets = o.sent.packets;
+  r.delivered_packets = o.delivered.packets;
+  r.queue_drops = o.queue_drops.packets;
+  r.random_losses = o.random_losses.packets;
+  r.in_flight_packets = o.in_flight.packets;
+  return r;
+}
+
+Value to_value(const EpisodeReport& report) {
+  Value::List flows;
+  for (const FlowReport& flow : report.flows) flows.push_back(flow_value(flow));
+  Value::Map map{
+      {"env", report.env},
+      {"episode", report.episode},
+      {"seed", std::bit_cast<std::int64_t>(report.seed)},
+      {"scenario_index", std::int64_t{report.scenario_index}},
+      {"scenario", report.scenario},
+      {"steps", report.steps},
+      {"return", report.episode_return},
+      {"skipped_observations", report.skipped_observations},
+      {"terminated", report.terminated},
+      {"length_ms", report.length_ms},
+      {"flows", std::move(flows)},
+  };
+  if (!report.series.empty()) map.emplace_back("series", series_value(report.series));
+  return Value(std::move(map));
+}
+
+}  // namespace mvfstrl

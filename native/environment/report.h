@@ -1,0 +1,69 @@
+// What is said of a finished episode.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "environment/flow.h"
+#include "environment/value.h"
+
+namespace mvfstrl {
+
+// Rates count bytes on the link, overhead included, as Pantheon and mahimahi's logs do. Delays are those of
+// delivered data packets, percentiles within DelayHistogram's resolution; zero where nothing was delivered.
+struct FlowReport {
+  std::int32_t flow = 0;
+  std::string scheme;
+  double throughput_mbps = 0;  // what left the bottleneck over the flow's active time
+  double utilisation = 0;      // of what the bottleneck could have carried in that time
+  double delay_mean_ms = 0;    // one way: propagation and bottleneck
+  double delay_p50_ms = 0;
+  double delay_p95_ms = 0;
+  double queue_delay_mean_ms = 0;  // in the bottleneck's queue and on its wire
+  double queue_delay_p50_ms = 0;
+  double queue_delay_p95_ms = 0;
+  double loss = 0;        // of the packets whose fate is known, dropped or lost at random
+  double queue_loss = 0;  // of the packets whose fate in the queue is known or that are on their way, dropped
+  std::int64_t sent_packets = 0;  // = delivered + queue drops + random losses + in flight
+  std::int64_t delivered_packets = 0;
+  std::int64_t queue_drops = 0;
+  std::int64_t random_losses = 0;
+  std::int64_t in_flight_packets = 0;
+};
+
+// One observation window of flow 0, for analysis.
+struct SeriesPoint {
+  double end_ms = 0;
+  double throughput_mbps = 0;  // acknowledged UDP payload
+  double delay_ms = 0;         // mean RTT beyond the smallest
+  double rtt_ms = 0;           // mean RTT
+  double window_packets = 0;   // congestion window at the close
+  double capacity_mbps = 0;    // what the bottleneck could have carried
+  double lost_packets = 0;     // declared lost, in full packets
+  double reward = 0;
+  std::int64_t action = -1;  // that took effect during the window; -1: none
+  bool skipped = false;      // closed while an answer was outstanding
+};
+
+struct EpisodeReport {
+  std::int64_t env = 0;
+  std::int64_t episode = 0;  // of that environment, from 0
+  std::uint64_t seed = 0;    // reproduces the episode, given the scenario
+  std::int32_t scenario_index = 0;
+  std::string scenario;
+  std::int64_t steps = 0;  // decisions
+  double episode_return = 0;
+  std::int64_t skipped_observations = 0;
+  bool terminated = false;  // flow 0's transfer was complete; else cut at the episode's length
+  double length_ms = 0;
+  std::vector<FlowReport> flows;
+  std::vector<SeriesPoint> series;  // empty unless asked for
+};
+
+FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& outcome);
+
+// Key by field name; `episode_return` is "return"; `series` is a mapping of columns, absent where empty.
+Value to_value(const EpisodeReport& report);
+
+}  // namespace mvfstrl

@@ -1,0 +1,155 @@
+#include "environment/scenario.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "path/opportunities.h"
+
+namespace mvfstrl {
+namespace {
+
+enum Draw : std::uint64_t {
+  kScenario = 1,
+  kUplink,
+  kDownlink,
+  kTracePosition,
+  kDelay,
+  kHasLoss,
+  kLoss,
+  kQueue,
+  kAckQueue,
+};
+enum QueueDraw : std::uint64_t { kPackets = 1, kBytes, kBdp };
+
+constexpr std::int64_t kHeaderBytes = 28;       // IPv4 20, UDP 8
+constexpr std::int64_t kTunnelHeaderBytes = 4;  // what mahimahi's tunnel adds
+
+double sample(const Range& range, Rng rng) { return range.sample(rng); }
+
+std::int64_t overhead_of(const ScenarioConfig& scenario) {
+  if (scenario.overhead_bytes) return *scenario.overhead_bytes;
+  const bool trace = std::holds_alternative<TraceRateScenario>(scenario.uplink);
+  return kHeaderBytes + (trace ? kTunnelHeaderBytes : 0);
+}
+
+Bandwidth mean_trace_rate(const TraceRate& rate) {
+  const auto& times = rate.trace->timestamps_ms();
+  const double period = rate.trace->period_ms();
+  const double from = rate.from_fraction * period;
+  const double to = rate.to_fraction * period;
+  const auto opportunities =
+      std::lower_bound(times.begin(), times.end(), to) - std::lower_bound(times.begin(), times.end(), from);
+  return Bandwidth::from_bytes_over(ByteCount(opportunities * kTraceOpportunityBytes),
+                                    Duration::from_ms_f(to - from));
+}
+
+}  // namespace
+
+double Range::sample(Rng& rng) const {
+  if (low == high) return low;
+  return log ? rng.log_uniform(low, high) : rng.uniform(low, high);
+}
+
+Bandwidth mean_rate(const RateConfig& rate) {
+  if (const auto* constant = std::get_if<ConstantRate>(&rate)) return constant->rate;
+  if (const auto* poisson = std::get_if<PoissonRate>(&rate)) return poisson->rate;
+  if (const auto* trace = std::get_if<TraceRate>(&rate)) return mean_trace_rate(*trace);
+  const auto& cellular = std::get<CellularRate>(rate);
+  return cellular.parameters.level * cellular.scale;
+}
+
+ScenarioDistribution::ScenarioDistribution(const std::vector<ScenarioConfig>& scenarios, ByteCount full_packet)
+    : scenarios_(scenarios), full_packet_(full_packet) {
+  for (std::size_t i = 0; i < scenarios_.size(); ++i) {
+    total_weight_ += scenarios_[i].weight;
+    try {
+      load_traces(scenarios_[i].uplink);
+      load_traces(scenarios_[i].downlink);
+      const EpisodePath path = sample(0, static_cast<std::int32_t>(i));
+      validate(path.uplink);
+      validate(path.downlink);
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument("scenarios[" + std::to_string(i) + "] (" + scenarios_[i].name +
+                                  "): " + error.what());
+    }
+  }
+}
+
+void ScenarioDistribution::load_traces(const RateScenario& rate) {
+  const auto* trace = std::get_if<TraceRateScenario>(&rate);
+  if (trace == nullptr) return;
+  if (trace->file.empty()) throw std::invalid_argument("a trace needs a file");
+  auto& slot = traces_[trace->file];
+  if (!slot) slot = Trace::load(trace->file);
+}
+
+std::int32_t ScenarioDistribution::choose(Rng rng) const {
+  double left = rng.uniform() * total_weight_;
+  std::int32_t chosen = 0;
+  for (std::size_t i = 0; i < scenarios_.size(); ++i) {
+    if (scenarios_[i].weight <= 0) continue;
+    chosen = static_cast<std::int32_t>(i);  // the last one stands where rounding leaves a rest
+    left -= scenarios_[i].weight;
+    if (left < 0) break;
+  }
+  return chosen;
+}
+
+EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed, std::optional<std::int32_t> scenario) const {
+  const Rng rng(episode_seed);
+  EpisodePath path;
+  path.scenario = scenario ? *scenario : choose(rng.fork(kScenario));
+  const ScenarioConfig& config = scenarios_.at(static_cast<std::size_t>(path.scenario));
+
+  const double position = rng.fork(kTracePosition).uniform();
+  path.uplink.rate = sample_rate(config.uplink, rng.fork(kUplink), position);
+  path.downlink.rate = sample_rate(config.downlink, rng.fork(kDownlink), position);
+  path.uplink.delay = Duration::from_ms_f(mvfstrl::sample(config.delay_ms, rng.fork(kDelay)));
+  path.downlink.delay = path.uplink.delay;
+  if (rng.fork(kHasLoss).bernoulli(config.loss_probability)) {
+    path.uplink.loss = mvfstrl::sample(config.loss, rng.fork(kLoss));
+  }
+  path.overhead_bytes = overhead_of(config);
+  const std::int64_t packet = full_packet_.value() + path.overhead_bytes;
+  path.uplink.queue =
+      sample_queue(config.queue, path.uplink.rate, path.uplink.delay, packet, rng.fork(kQueue));
+  path.downlink.queue =
+      sample_queue(config.ack_queue, path.downlink.rate, path.uplink.delay, packet, rng.fork(kAckQueue));
+  return path;
+}
+
+RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, double trace_position) const {
+  if (const auto* constant = std::get_if<ConstantRateScenario>(&rate)) {
+    return ConstantRate{Bandwidth::from_mbps(constant->mbps.sample(rng))};
+  }
+  if (const auto* poisson = std::get_if<PoissonRateScenario>(&rate)) {
+    return PoissonRate{Bandwidth::from_mbps(poisson->mbps.sample(rng))};
+  }
+  if (const auto* cellular = std::get_if<CellularRateScenario>(&rate)) {
+    return CellularRate{cellular->parameters, cellular->scale.sample(rng)};
+  }
+  const auto& trace = std::get<TraceRateScenario>(rate);
+  TraceRate played{traces_.at(trace.file), trace.from_fraction, trace.to_fraction, Duration::zero()};
+  const double part_ms = (trace.to_fraction - trace.from_fraction) * played.trace->period_ms();
+  played.offset = Duration::from_ms_f(trace.random_offset ? trace_position * part_ms : trace.offset_ms);
+  return played;
+}
+
+QueueConfig ScenarioDistribution::sample_queue(const QueueScenario& queue, const RateConfig& rate,
+                                               Duration one_way, std::int64_t packet_bytes, Rng rng) const {
+  QueueConfig sampled{.kind = queue.kind, .packets = {}, .bytes = {}, .codel = queue.codel, .pie = queue.pie,
+                      .flavour = queue.flavour};
+  if (queue.packets) sampled.packets = std::llround(mvfstrl::sample(*queue.packets, rng.fork(kPackets)));
+  if (queue.bytes) sampled.bytes = std::llround(mvfstrl::sample(*queue.bytes, rng.fork(kBytes)));
+  if (queue.bdp) {
+    const ByteCount bdp = mean_rate(rate).bytes_in(one_way * 2);
+    const double products = mvfstrl::sample(*queue.bdp, rng.fork(kBdp));
+    const auto bytes = std::llround(products * static_cast<double>(bdp.value()));
+    sampled.bytes = std::min(sampled.bytes.value_or(std::numeric_limits<std::int64_t>::max()),
+                             std::max<std::int64_t>(bytes, packet_bytes));
+  }
+  return sampled;
+}
+
+}  // namespace mvfstrl

@@ -1,0 +1,256 @@
+#include "environment/simulation.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+namespace mvfstrl {
+namespace {
+
+enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream };
+
+ControllerConfig controller_of(const SchemeConfig& scheme) {
+  return std::visit(
+      [](const auto& config) -> ControllerConfig {
+        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, RandomActions>) {
+          return ExternalConfig{};
+        } else {
+          return config;
+        }
+      },
+      scheme);
+}
+
+Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits, Rng rng) {
+  return Sender(transport, make_controller(controller_of(flow.controller), limits), flow.app,
+                TimePoint::zero() + flow.start, rng);
+}
+
+// `part` of `total`, where `total` splits as numerator : denominator - numerator.
+std::int64_t share(std::int64_t total, std::int64_t numerator, std::int64_t denominator) {
+  if (denominator <= 0) return 0;
+  return std::llround(static_cast<double>(total) * static_cast<double>(numerator) /
+                      static_cast<double>(denominator));
+}
+
+Tally minus(const Tally& a, const Tally& b) { return {a.packets - b.packets, a.bytes - b.bytes}; }
+
+Tally waiting(const Ring<Flow::Delayed>& line) {
+  Tally tally;
+  for (std::size_t i = 0; i < line.size(); ++i) tally.add(line[i].packet.size_bytes);
+  return tally;
+}
+
+}  // namespace
+
+Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& flows,
+                       const TransportConfig& transport, const WindowLimits& agent_limits,
+                       std::uint64_t episode_seed)
+    : data_(path.uplink, Direction::Order::kLinkLossDelay, Rng(episode_seed, kDataStream)),
+      acks_(path.downlink, Direction::Order::kDelayLossLink, Rng(episode_seed, kAckStream)),
+      delay_(path.uplink.delay),
+      overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)) {
+  flows_.reserve(flows.size());
+  for (std::uint32_t i = 0; i < flows.size(); ++i) {
+    const SchemeConfig& scheme = flows[i].controller;
+    const bool agent =
+        std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme);
+    Sender sender = make_sender(flows[i], transport, agent ? agent_limits : transport.window,
+                                Rng(episode_seed, kFlowStream).fork(i));
+    flows_.emplace_back(i, std::move(sender), transport, flows[i], delay_);
+  }
+}
+
+TimePoint Simulation::next_event() const {
+  TimePoint next = std::min(data_.next_event(), acks_.next_event());
+  for (const Flow& flow : flows_) next = std::min(next, flow.next);
+  return next;
+}
+
+void Simulation::run_until(TimePoint until) {
+  assert(until >= now_);
+  interrupted_ = false;
+  while (!interrupted_) {
+    const TimePoint next = next_event();
+    if (next > until) break;
+    now_ = std::max(now_, next);
+    if (data_.next_event() <= now_) deliver_data();
+    if (acks_.next_event() <= now_) deliver_acks();
+    for (Flow& flow : flows_) {
+      if (flow.next <= now_) serve_flow(flow);
+    }
+  }
+  if (!interrupted_) now_ = until;
+}
+
+void Simulation::deliver_data() {
+  Packet packet;
+  while (data_.advance(now_, packet)) arrive(flows_[packet.flow], packet);
+  for (Flow& flow : flows_) {
+    if (!flow.touched) continue;
+    flow.touched = false;
+    send_acks(flow);
+    flow.refresh_after_receiving();
+  }
+}
+
+void Simulation::arrive(Flow& flow, const Packet& packet) {
+  flow.delivered.add(packet.size_bytes);
+  flow.sojourn.add(packet.left - packet.entered);
+  if (packet.left <= flow.stop) flow.link_bytes += ByteCount(packet.size_bytes);
+  flow.receiver.on_packet(now_, packet.id);
+  flow.touched = true;
+}
+
+void Simulation::send_acks(Flow& flow) {
+  while (flow.receiver.next_timer() <= now_) {
+    AckFrame& frame = flow.acks.back();
+    if (!flow.receiver.take_ack(now_, frame)) break;
+    Packet packet;
+    packet.flow = flow.index;
+    packet.size_bytes = static_cast<std::uint32_t>(frame.payload.value()) + overhead_bytes_;
+    packet.id = flow.acks.push();
+    acks_.enter(now_, packet);
+  }
+}
+
+void Simulation::deliver_acks() {
+  Packet packet;
+  while (acks_.advance(now_, packet)) {
+    Flow& flow = flows_[packet.flow];
+    if (flow.own_delay.is_zero()) {
+      receive_ack(flow, packet.id);
+      flow.touched = true;
+    } else {
+      flow.inbound.push({now_ + flow.own_delay, packet});
+      flow.refresh_after_receiving();
+    }
+  }
+  for (Flow& flow : flows_) {
+    if (!flow.touched) continue;
+    flow.touched = false;
+    send_data(flow);
+    flow.refresh();
+  }
+}
+
+void Simulation::receive_ack(Flow& flow, std::uint64_t sequence) {
+  if (flow.running()) {
+    flow.sender.on_ack(now_, flow.acks.at(sequence));
+  }
+  flow.acks.release(sequence);
+}
+
+void Simulation::serve_flow(Flow& flow) {
+  if (!flow.started && flow.start <= now_) start_flow(flow);
+  if (!flow.stopped && flow.stop <= now_) stop_flow(flow);
+  while (!flow.outbound.empty() && flow.outbound.front().due <= now_) {
+    enter_data(flow, flow.outbound.pop().packet);
+  }
+  while (!flow.inbound.empty() && flow.inbound.front().due <= now_) {
+    receive_ack(flow, flow.inbound.pop().packet.id);
+  }
+  send_acks(flow);
+  if (flow.running()) {
+    if (flow.sender.next_timer() <= now_) flow.sender.on_timer(now_);
+    send_data(flow);
+  }
+  flow.refresh();
+}
+
+void Simulation::start_flow(Flow& flow) {
+  flow.started = true;
+  flow.offered_at_start = data_.offered_bytes(now_);
+}
+
+void Simulation::stop_flow(Flow& flow) {
+  flow.stopped = true;
+  flow.offered_at_stop = data_.offered_bytes(now_);
+}
+
+void Simulation::send_data(Flow& flow) {
+  if (!flow.running()) return;
+  DataPacket data;
+  Packet packet;
+  packet.flow = flow.index;
+  while (flow.sender.next_packet(now_, data)) {
+    packet.id = data.packet_number;
+    packet.size_bytes = static_cast<std::uint32_t>(data.payload.value()) + overhead_bytes_;
+    flow.sent.add(packet.size_bytes);
+    if (flow.own_delay.is_zero()) {
+      enter_data(flow, packet);
+    } else {
+      flow.outbound.push({now_ + flow.own_delay, packet});
+    }
+  }
+}
+
+void Simulation::enter_data(Flow& flow, const Packet& packet) {
+  if (!data_.enter(now_, packet)) flow.dropped_at_once.add(packet.size_bytes);
+}
+
+void Simulation::pump(std::size_t index) {
+  Flow& flow = flows_[index];
+  send_data(flow);
+  flow.refresh();
+}
+
+Tally Simulation::outside_path(std::size_t flow) const { return waiting(flows_[flow].outbound); }
+
+std::vector<FlowOutcome> Simulation::finish() {
+  for (Flow& flow : flows_) {
+    if (flow.started && !flow.stopped) stop_flow(flow);
+    flow.stop = std::min(flow.stop, now_);
+  }
+  const PathCounters at_end = data_counters();
+  drain_link();
+  std::vector<FlowOutcome> outcomes;
+  outcomes.reserve(flows_.size());
+  for (const Flow& flow : flows_) outcomes.push_back(outcome(flow, at_end, data_.counters()));
+  return outcomes;
+}
+
+// Lets what is inside arrive, with nothing sent any more: so it is known whose it is, and what has left the link
+// by the end.
+void Simulation::drain_link() {
+  Packet packet;
+  for (TimePoint next = data_.next_event(); !next.is_never(); next = data_.next_event()) {
+    if (!data_.advance(next, packet)) continue;
+    Flow& flow = flows_[packet.flow];
+    flow.inside_at_end.add(packet.size_bytes);
+    if (packet.left <= flow.stop) flow.link_bytes += ByteCount(packet.size_bytes);
+  }
+}
+
+FlowOutcome Simulation::outcome(const Flow& flow, const PathCounters& at_end,
+                                const DirectionCounters& drained) const {
+  FlowOutcome result;
+  result.active = flow.started ? flow.stop - flow.start : Duration::zero();
+  result.sent = flow.sent;
+  result.delivered = flow.delivered;
+  result.propagation = delay_ + flow.own_delay;
+  result.sojourn = flow.sojourn;
+  result.offered_bytes = flow.offered_at_stop - flow.offered_at_start;
+  if (flows_.size() == 1) {
+    result.queue_drops = at_end.counters.queue_drops;
+    result.random_losses = at_end.counters.random_losses;
+    result.in_flight = at_end.inside + waiting(flow.outbound);
+  } else {
+    // The path tells whose packet it refused, not whose it dropped later (an active queue) or lost at random:
+    // those are shared out as they fell in all, which is exact while only one of the two happens.
+    result.in_flight = flow.inside_at_end + waiting(flow.outbound);
+    const Tally later =
+        minus(minus(flow.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
+    Tally refused;
+    for (const Flow& other : flows_) refused = refused + other.dropped_at_once;
+    const Tally late_drops = minus(drained.queue_drops, refused);
+    const Tally both = late_drops + drained.random_losses;
+    result.random_losses = {share(later.packets, drained.random_losses.packets, both.packets),
+                            share(later.bytes, drained.random_losses.bytes, both.bytes)};
+    result.queue_drops = flow.dropped_at_once + minus(later, result.random_losses);
+  }
+  result.link_bytes = flow.link_bytes + ByteCount(result.random_losses.bytes);
+  return result;
+}
+
+}  // namespace mvfstrl

@@ -1,0 +1,81 @@
+// Several QUIC connections over one path under a virtual clock. Everything that waits, waits in the FIFO pipes of
+// its component; the clock jumps to the earliest of their next events, and no heap holds a packet.
+//
+// At one instant things happen in a fixed order: data packets arrive, ACKs arrive, then each flow in turn serves
+// its timers and sends. Packets that reach a receiver together are read together before an ACK leaves, and ACKs
+// that reach a sender together are read together before it writes, as mvfst's socket callbacks do.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "environment/config.h"
+#include "environment/delay_histogram.h"
+#include "environment/flow.h"
+#include "environment/scenario.h"
+#include "path/direction.h"
+
+namespace mvfstrl {
+
+// entered = delivered + queue_drops + random_losses + inside, in packets and bytes.
+struct PathCounters {
+  DirectionCounters counters;
+  Tally inside;
+};
+
+class Simulation {
+ public:
+  // `limits`: the window limits of flow 0 where the agent drives it; the transport's serve all others. Throws
+  // std::invalid_argument naming the bad item.
+  Simulation(const EpisodePath& path, const std::vector<FlowConfig>& flows, const TransportConfig& transport,
+             const WindowLimits& agent_limits, std::uint64_t episode_seed);
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  TimePoint now() const { return now_; }
+  // Lets everything up to and including `until` happen, or stops at the instant in which interrupt() was called.
+  void run_until(TimePoint until);
+  // From within an observer: run_until() is to return when the present instant is done with.
+  void interrupt() { interrupted_ = true; }
+
+  std::size_t flow_count() const { return flows_.size(); }
+  Sender& sender(std::size_t flow) { return flows_[flow].sender; }
+  // Sends what a window changed from outside admits.
+  void pump(std::size_t flow);
+  // Flow 0 has had every byte of a fixed-size transfer acknowledged.
+  bool finished() { return flows_[0].sender.finished(); }
+
+  PathCounters data_counters() const { return {data_.counters(), data_.inside()}; }
+  PathCounters ack_counters() const { return {acks_.counters(), acks_.inside()}; }
+  // Data in a flow's own delay line, sent and not yet on the shared path.
+  Tally outside_path(std::size_t flow) const;
+  ByteCount offered_bytes() { return data_.offered_bytes(now_); }
+
+  // Ends the simulation and says what each flow got of it. To be called once, as the last.
+  std::vector<FlowOutcome> finish();
+
+ private:
+  TimePoint next_event() const;
+  void deliver_data();
+  void deliver_acks();
+  void serve_flow(Flow& flow);
+  void send_data(Flow& flow);
+  void enter_data(Flow& flow, const Packet& packet);
+  void send_acks(Flow& flow);
+  void receive_ack(Flow& flow, std::uint64_t sequence);
+  void arrive(Flow& flow, const Packet& packet);
+  void start_flow(Flow& flow);
+  void stop_flow(Flow& flow);
+  void drain_link();
+  FlowOutcome outcome(const Flow& flow, const PathCounters& at_end, const DirectionCounters& drained) const;
+
+  TimePoint now_;
+  Direction data_;
+  Direction acks_;
+  Duration delay_;
+  std::uint32_t overhead_bytes_;
+  bool interrupted_ = false;
+  std::vector<Flow> flows_;
+};
+
+}  // namespace mvfstrl

@@ -1,0 +1,292 @@
+#include "environment/vector_environment.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace mvfstrl {
+namespace {
+
+const VectorOptions& checked(const VectorOptions& options) {
+  if (options.num_envs < 1) {
+    throw std::invalid_argument("num_envs: must be at least 1, got " + std::to_string(options.num_envs));
+  }
+  if (options.num_groups < 1 || options.num_envs % options.num_groups != 0) {
+    throw std::invalid_argument("num_groups: must divide num_envs, got " + std::to_string(options.num_groups) +
+                                " groups for " + std::to_string(options.num_envs) + " environments");
+  }
+  if (options.num_threads < 0) {
+    throw std::invalid_argument("num_threads: must be zero or more, got " +
+                                std::to_string(options.num_threads));
+  }
+  return options;
+}
+
+void size_arrays(StepArrays& arrays, std::size_t rows, std::size_t observation_size) {
+  arrays.observation.assign(rows * observation_size, 0.0F);
+  arrays.reward.assign(rows, 0.0F);
+  arrays.terminated.assign(rows, 0);
+  arrays.truncated.assign(rows, 0);
+  arrays.first.assign(rows, 0);
+  arrays.job.assign(rows, 0);
+  arrays.skipped.assign(rows, 0);
+  arrays.window_packets.assign(rows, 0.0F);
+}
+
+void require_size(const char* what, std::size_t got, std::int32_t wanted) {
+  if (got != static_cast<std::size_t>(wanted)) {
+    throw std::invalid_argument(std::string(what) + ": need one for each of the group's " +
+                                std::to_string(wanted) + " environments, got " + std::to_string(got));
+  }
+}
+
+}  // namespace
+
+std::uint64_t episode_seed(std::uint64_t seed, std::int64_t env, std::int64_t episode) {
+  return Rng(seed, static_cast<std::uint64_t>(env)).fork(static_cast<std::uint64_t>(episode)).next_u64();
+}
+
+VectorEnvironment::VectorEnvironment(EnvironmentConfig config, const VectorOptions& options)
+    : options_(checked(options)),
+      shared_(std::move(config)),
+      slots_(static_cast<std::size_t>(options.num_envs)),
+      groups_(static_cast<std::size_t>(options.num_groups)),
+      workers_(options.num_threads) {
+  for (Slot& slot : slots_) {
+    slot.environment = std::make_unique<Environment>(shared_);
+    slot.environment->record_series(options_.record_series);
+  }
+  observation_size_ = slots_[0].environment->observation_size();
+  const auto rows = static_cast<std::size_t>(group_size());
+  for (std::int32_t g = 0; g < num_groups(); ++g) {
+    Group& group = group_at(g);
+    group.index = g;
+    group.first_env = g * group_size();
+    group.actions.assign(rows, 0);
+    size_arrays(group.arrays, rows, observation_size_);
+  }
+}
+
+VectorEnvironment::Group& VectorEnvironment::group_at(std::int32_t group) {
+  return const_cast<Group&>(std::as_const(*this).group_at(group));
+}
+
+const VectorEnvironment::Group& VectorEnvironment::group_at(std::int32_t group) const {
+  if (group < 0 || group >= options_.num_groups) {
+    throw std::invalid_argument("group: must be below " + std::to_string(options_.num_groups) + ", got " +
+                                std::to_string(group));
+  }
+  return groups_[static_cast<std::size_t>(group)];
+}
+
+VectorEnvironment::Group& VectorEnvironment::idle_group(std::int32_t index) {
+  Group& group = group_at(index);
+  if (closed_) throw std::logic_error("the vector environment is closed");
+  if (group.round != Round::kIdle) {
+    throw std::logic_error("group " + std::to_string(index) + ": recv() must come before the next send or reset");
+  }
+  return group;
+}
+
+void VectorEnvironment::reset(std::int32_t index) {
+  Group& group = idle_group(index);
+  group.needs_reset = false;
+  begin(group, Round::kReset);
+}
+
+void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint64_t> episode_seeds,
+                                   std::span<const std::int32_t> scenarios) {
+  Group& group = idle_group(index);
+  require_size("episode_seeds", episode_seeds.size(), group_size());
+  require_size("scenarios", scenarios.size(), group_size());
+  for (const std::int32_t scenario : scenarios) {
+    if (scenario < -1 || scenario >= static_cast<std::int32_t>(shared_.scenarios.size())) {
+      throw std::invalid_argument("scenarios: must be -1 (drawn) to " +
+                                  std::to_string(shared_.scenarios.size() - 1) + ", got " +
+                                  std::to_string(scenario));
+    }
+  }
+  for (std::size_t row = 0; row < scenarios.size(); ++row) {
+    Slot& slot = slots_[static_cast<std::size_t>(group.first_env) + row];
+    slot.wanted_seed = episode_seeds[row];
+    slot.wanted_scenario.reset();
+    if (scenarios[row] >= 0) slot.wanted_scenario = scenarios[row];
+  }
+  group.needs_reset = false;
+  begin(group, Round::kResetWith);
+}
+
+void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> actions) {
+  Group& group = idle_group(index);
+  if (group.needs_reset) throw std::logic_error("group " + std::to_string(index) + ": reset it first");
+  require_size("actions", actions.size(), group_size());
+  const auto count = static_cast<std::int32_t>(num_actions());
+  for (std::size_t row = 0; row < actions.size(); ++row) {
+    if (actions[row] < 0 || actions[row] >= count) {
+      throw std::invalid_argument("actions[" + std::to_string(row) + "]: must be 0 to " +
+                                  std::to_string(count - 1) + ", got " + std::to_string(actions[row]));
+    }
+  }
+  std::copy(actions.begin(), actions.end(), group.actions.begin());
+  begin(group, Round::kStep);
+}
+
+// A few jobs a thread even out episodes of different cost.
+void VectorEnvironment::begin(Group& group, Round round) {
+  group.round = round;
+  const std::int32_t size = group_size();
+  if (options_.num_threads == 0) return;
+  const std::int32_t jobs = std::min(size, options_.num_threads == 1 ? 1 : 4 * options_.num_threads);
+  {
+    const std::lock_guard lock(mutex_);
+    group.pending = static_cast<std::size_t>(jobs);
+  }
+  for (std::int32_t job = 0; job < jobs; ++job) {
+    const auto from = static_cast<std::int32_t>(std::int64_t{size} * job / jobs);
+    const auto to = static_cast<std::int32_t>(std::int64_t{size} * (job + 1) / jobs);
+    workers_.submit([this, &group, from, to] {
+      run_rows(group, from, to);
+      const std::lock_guard lock(mutex_);
+      if (--group.pending == 0) done_.notify_all();
+    });
+  }
+}
+
+void VectorEnvironment::run_rows(Group& group, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t row = begin; row < end; ++row) {
+    Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+    try {
+      run_row(group, row);
+    } catch (...) {
+      slot.failure = std::current_exception();
+      slot.over = true;
+    }
+  }
+}
+
+void VectorEnvironment::run_row(Group& group, std::int32_t row) {
+  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+  if (group.round == Round::kStep && !slot.over) {
+    step_row(group, row);
+    return;
+  }
+  if (group.round != Round::kResetWith) {
+    slot.wanted_seed = episode_seed(options_.seed, group.first_env + row, slot.next_episode);
+    slot.wanted_scenario.reset();
+  }
+  start_episode(group, row);
+}
+
+void VectorEnvironment::start_episode(Group& group, std::int32_t row) {
+  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+  slot.episode = slot.next_episode++;
+  slot.over = false;
+  slot.environment->reset(slot.wanted_seed, slot.wanted_scenario);
+  write_row(group, row, StepResult{}, true);
+}
+
+void VectorEnvironment::step_row(Group& group, std::int32_t row) {
+  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+  const StepResult result = slot.environment->step(group.actions[static_cast<std::size_t>(row)]);
+  write_row(group, row, result, false);
+  if (!result.terminated && !result.truncated) return;
+  slot.over = true;
+  slot.report = slot.environment->finish();
+  slot.report->env = group.first_env + row;
+  slot.report->episode = slot.episode;
+}
+
+void VectorEnvironment::write_row(Group& group, std::int32_t row, const StepResult& result, bool first) {
+  Environment& environment = *slots_[static_cast<std::size_t>(group.first_env + row)].environment;
+  StepArrays& arrays = group.arrays;
+  const auto i = static_cast<std::size_t>(row);
+  environment.write_observation(std::span(arrays.observation).subspan(i * observation_size_, observation_size_));
+  arrays.reward[i] = static_cast<float>(result.reward);
+  arrays.terminated[i] = result.terminated ? 1 : 0;
+  arrays.truncated[i] = result.truncated ? 1 : 0;
+  arrays.first[i] = first ? 1 : 0;
+  arrays.job[i] = environment.scenario();
+  arrays.skipped[i] = result.skipped;
+  arrays.window_packets[i] = static_cast<float>(environment.window_packets());
+}
+
+const StepArrays& VectorEnvironment::recv(std::int32_t index) {
+  Group& group = group_at(index);
+  if (group.round == Round::kIdle) {
+    throw std::logic_error("group " + std::to_string(index) + ": recv() without a send or reset before it");
+  }
+  wait_for(group);
+  group.round = Round::kIdle;
+  collect(group);
+  raise_failure(group);
+  return group.arrays;
+}
+
+void VectorEnvironment::wait_for(Group& group) {
+  if (options_.num_threads == 0) {
+    if (closed_) throw std::runtime_error("the vector environment is closed");
+    run_rows(group, 0, group_size());
+    return;
+  }
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] { return group.pending == 0 || closed_; });
+  if (group.pending != 0) throw std::runtime_error("the vector environment is closed");
+}
+
+void VectorEnvironment::collect(Group& group) {
+  const std::lock_guard lock(mutex_);
+  for (std::int32_t row = 0; row < group_size(); ++row) {
+    Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+    if (!slot.report) continue;
+    finished_.push_back(*std::exchange(slot.report, std::nullopt));
+  }
+}
+
+void VectorEnvironment::raise_failure(Group& group) {
+  std::string text;
+  for (std::int32_t row = 0; row < group_size(); ++row) {
+    const std::int32_t env = group.first_env + row;
+    const std::exception_ptr failure =
+        std::exchange(slots_[static_cast<std::size_t>(env)].failure, std::exception_ptr());
+    if (!failure || !text.empty()) continue;
+    text = "environment " + std::to_string(env) + ": ";
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      text += error.what();
+    } catch (...) {
+      text += "unknown failure";
+    }
+  }
+  if (text.empty()) return;
+  group.needs_reset = true;
+  throw std::runtime_error(text);
+}
+
+std::vector<EpisodeReport> VectorEnvironment::drain_episodes() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(finished_, {});
+}
+
+Simulation* VectorEnvironment::simulation(std::int32_t env) {
+  if (env < 0 || env >= num_envs()) {
+    throw std::invalid_argument("env: must be below " + std::to_string(num_envs()) + ", got " +
+                                std::to_string(env));
+  }
+  if (group_at(env / group_size()).round != Round::kIdle) {
+    throw std::logic_error("env " + std::to_string(env) + ": its group has a round under way");
+  }
+  return slots_[static_cast<std::size_t>(env)].environment->simulation();
+}
+
+void VectorEnvironment::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_.exchange(true)) return;
+  }
+  workers_.close();
+  done_.notify_all();
+}
+
+}  // namespace mvfstrl
