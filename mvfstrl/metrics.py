@@ -21,7 +21,7 @@ class MetricsLog:
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, metrics: Mapping[str, Any], step: int) -> None:
-        row = {"step": step, **{key: _plain(value) for key, value in metrics.items()}}
+        row = {"step": step, **{key: plain(value) for key, value in metrics.items()}}
         self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()
 
@@ -65,12 +65,12 @@ def _repair(path: Path, after: int | None) -> None:
     partial.replace(path)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers of numpy and torch as Python's; what JSON cannot say (NaN, infinity) as null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

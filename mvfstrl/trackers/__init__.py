@@ -1,0 +1,70 @@
+"""Trackers: where a run's metrics go. The run directory always has them; `tracker=` adds one more place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mvfstrl.config.schema import Config, TensorboardConfig, WandbConfig
+from mvfstrl.rundir import RunDirectory
+from mvfstrl.trackers.background import BackgroundTracker
+from mvfstrl.trackers.base import Tracker
+from mvfstrl.trackers.local import LocalTracker
+
+__all__ = ["RunTracker", "Tracker", "open_tracker"]
+
+
+class RunTracker:
+    """Several trackers as one."""
+
+    def __init__(self, trackers: list[Tracker]) -> None:
+        self._trackers = trackers
+
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log(metrics, step)
+
+    def log_figure(self, name: str, image: Path, step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log_figure(name, image, step)
+
+    def log_table(self, name: str, table: pd.DataFrame, step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log_table(name, table, step)
+
+    def close(self) -> None:
+        for tracker in self._trackers:
+            tracker.close()
+
+    def __enter__(self) -> RunTracker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_tracker(cfg: Config, run: RunDirectory, *, after: int = -1) -> RunTracker:
+    """The run directory's metrics and the chosen tracker. `after`: the step of the checkpoint that the run
+    resumes from; rows that an interrupted start wrote beyond it are dropped. -1: a fresh start."""
+    trackers: list[Tracker] = [LocalTracker(run.metrics(after=after))]
+    if isinstance(cfg.tracker, WandbConfig):
+        trackers.append(BackgroundTracker("wandb", lambda: _wandb(cfg, run)))
+    elif isinstance(cfg.tracker, TensorboardConfig):
+        trackers.append(BackgroundTracker("tensorboard", lambda: _tensorboard(run, after)))
+    return RunTracker(trackers)
+
+
+# Imported when made, on the tracker's thread: wandb and TensorBoard take seconds to import.
+def _wandb(cfg: Config, run: RunDirectory) -> Tracker:
+    from mvfstrl.trackers.wandb import WandbTracker
+
+    return WandbTracker(cfg, run)
+
+
+def _tensorboard(run: RunDirectory, after: int) -> Tracker:
+    from mvfstrl.trackers.tensorboard import TensorboardTracker
+
+    return TensorboardTracker(run, after=after)
