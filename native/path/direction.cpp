@@ -95,7 +95,7 @@ void Direction::run(TimePoint until) {
 void Direction::serve_constant(TimePoint until) {
   while (link_next_ <= until) {
     depart(link_next_);
-    if (queue_.take(link_next_, wire_, counters_.queue_drops)) {
+    if (take(link_next_)) {
       wire_busy_ = true;
       link_next_ += serialisation(wire_.size_bytes);
     } else {
@@ -117,7 +117,7 @@ void Direction::serve_opportunities(TimePoint until) {
 bool Direction::spend(TimePoint at, std::int64_t budget_bytes) {
   while (true) {
     if (!wire_busy_) {
-      if (!queue_.take(at, wire_, counters_.queue_drops)) return false;
+      if (!take(at)) return false;
       wire_busy_ = true;
       wire_remaining_bytes_ = wire_.size_bytes;
     }
@@ -135,16 +135,41 @@ bool Direction::arrive(Packet packet) {
     counters_.random_losses.add(packet.size_bytes);
     return true;
   }
-  if (!queue_.admit(packet, counters_.queue_drops)) return false;
+  if (!admit(packet)) return false;
   if (link_next_.is_never()) start_idle_link(packet.entered);
   return true;
+}
+
+bool Direction::admit(const Packet& packet) {
+  if (log_ == nullptr) return queue_.admit(packet, counters_.queue_drops);
+  log_->push_back({.at = packet.entered, .entered = packet.entered, .size_bytes = packet.size_bytes});
+  const Tally before = counters_.queue_drops;
+  const bool admitted = queue_.admit(packet, counters_.queue_drops);
+  record_drops(packet.entered, before);
+  return admitted;
+}
+
+bool Direction::take(TimePoint at) {
+  if (log_ == nullptr) return queue_.take(at, wire_, counters_.queue_drops);
+  const Tally before = counters_.queue_drops;
+  const bool taken = queue_.take(at, wire_, counters_.queue_drops);
+  record_drops(at, before);
+  return taken;
+}
+
+void Direction::record_drops(TimePoint at, const Tally& before) {
+  const auto packets = static_cast<std::uint32_t>(counters_.queue_drops.packets - before.packets);
+  const auto bytes = static_cast<std::uint32_t>(counters_.queue_drops.bytes - before.bytes);
+  if (packets == 0) return;
+  log_->push_back(
+      {.at = at, .entered = at, .packets = packets, .size_bytes = bytes, .kind = LinkEvent::Kind::kDrop});
 }
 
 void Direction::start_idle_link(TimePoint at) {
   if (opportunities_) {
     opportunities_->skip_past(at);
     link_next_ = opportunities_->next();
-  } else if (queue_.take(at, wire_, counters_.queue_drops)) {
+  } else if (take(at)) {
     wire_busy_ = true;
     link_next_ = at + serialisation(wire_.size_bytes);
   }
@@ -152,6 +177,12 @@ void Direction::start_idle_link(TimePoint at) {
 
 void Direction::depart(TimePoint at) {
   wire_busy_ = false;
+  if (log_ != nullptr) {
+    log_->push_back({.at = at,
+                     .entered = wire_.entered,
+                     .size_bytes = wire_.size_bytes,
+                     .kind = LinkEvent::Kind::kDeparture});
+  }
   if (!delay_first_ && loss_ > 0 && loss_rng_.bernoulli(loss_)) {
     counters_.random_losses.add(wire_.size_bytes);
     return;

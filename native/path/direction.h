@@ -14,6 +14,7 @@
 #include "common/rng.h"
 #include "common/units.h"
 #include "path/config.h"
+#include "path/link_log.h"
 #include "path/opportunities.h"
 #include "path/packet.h"
 #include "path/queue.h"
@@ -62,6 +63,8 @@ class Direction {
   Tally queued() const { return {queue_.packets(), queue_.bytes()}; }
   // What the link could have carried from time zero to `now`, which counts as a call.
   ByteCount offered_bytes(TimePoint now);
+  // From now on all that happens at the link is appended to `log`, which must outlive this; null: no more.
+  void record(LinkLog* log) { log_ = log; }
   // Heap memory held by rings, in bytes.
   std::size_t capacity_bytes() const;
 
@@ -81,6 +84,10 @@ class Direction {
   // Spends one opportunity; false if queue and wire are empty afterwards.
   bool spend(TimePoint at, std::int64_t budget_bytes);
   bool arrive(Packet packet);
+  // The queue's admit() and take(), recorded.
+  bool admit(const Packet& packet);
+  bool take(TimePoint at);
+  void record_drops(TimePoint at, const Tally& before);
   void start_idle_link(TimePoint at);
   void depart(TimePoint at);
   void refresh_next_event();
@@ -107,6 +114,7 @@ class Direction {
   Ring<Packet> after_;                          // have left the link, not delivered yet
   std::optional<Opportunities> opportunities_;  // none: a constant link
   DirectionCounters counters_;
+  LinkLog* log_ = nullptr;
 };
 
 }  // namespace mvfstrl
