@@ -121,6 +121,7 @@ class ActorThread:
         self._thread.join()
 
     def _run(self) -> None:
+        torch.set_num_threads(1)  # each thread has its own setting
         try:
             while (buffers := self._actor.round()) is not None:
                 for buffer in buffers:

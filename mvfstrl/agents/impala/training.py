@@ -19,7 +19,7 @@ from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.progress import Progress
 from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing
-from mvfstrl.checkpoint import load_checkpoint, require_same_spec, save_checkpoint
+from mvfstrl.checkpoint import load_checkpoint, plain, require_same_spec, save_checkpoint
 from mvfstrl.errors import CheckpointError
 from mvfstrl.parameters import ParameterStore
 from mvfstrl.vector_environment import VectorEnvironment
@@ -61,13 +61,14 @@ class Training:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        torch.set_num_threads(1)  # a core for the learner, one for actors: OpenMP's spinning costs more than
-        it gives torch.manual_seed(setup.seed) self._resumed: dict[str, Any] | None = None self._environment:
-        VectorEnvironment | None = None probe = setup.make_environment(setup.seed) self.shape =
-        NetworkShape(probe.observation_size, probe.num_actions, len(setup.jobs)) probe.close() self.learner =
-        Learner(
-            self.shape, setup.agent, total_steps=setup.total_steps, device=setup.device
-        )
+        # A core for the learner, one for actors and environments: OpenMP's spinning costs more than it gives.
+        torch.set_num_threads(1)
+        torch.manual_seed(setup.seed)
+        self._resumed: dict[str, Any] | None = None
+        probe = setup.make_environment(setup.seed)
+        self.shape = NetworkShape(probe.observation_size, probe.num_actions, len(setup.jobs))
+        probe.close()
+        self.learner = Learner(self.shape, setup.agent, total_steps=setup.total_steps, device=setup.device)
         self.progress = Progress(setup.jobs)
         self._actions: list[Tensor] = []
         """Deterministic runs: of each round, [group, T, n] int8."""
@@ -108,13 +109,12 @@ class Training:
         return content
 
     def _description(self) -> dict[str, Any]:
-        network = {key: getattr(value, "value", value) for key, value in asdict(self.setup.agent.network).items()}
         return {
             "spec": self.setup.spec,
             "config": self.setup.config,
             "jobs": self.setup.jobs,
             "shape": self.shape._asdict(),
-            "network": network,
+            "network": plain(asdict(self.setup.agent.network)),
             "deterministic": self.setup.deterministic,
         }
 
