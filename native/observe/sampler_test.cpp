@@ -65,6 +65,7 @@ TEST(Sampler, TheStandingRttIsTheLeastOfHalfASmoothedRtt) {
 TEST(Sampler, AnAckWithoutAnRttSampleLeavesTheStandingRttAlone) {
   Connection connection;
   connection.ack(100, 1252, ms(100));
+  connection.ack(110, 1252, ms(120));
   const AckEvent event = ack_of(at(500), 1252, std::nullopt);
   const NetworkSample sample =
       connection.sampler.on_event(at(500), &event, nullptr, connection.rtt, connection.stats);
@@ -142,14 +143,14 @@ TEST(Sampler, ResetForgetsThePreviousConnection) {
   Connection connection;
   connection.stats.bytes_sent = ByteCount(70'000);
   connection.ack(60, 1252, ms(60));
-  connection.sampler.reset(at(100));
+  connection.sampler.reset(at(65));
   connection.stats = ConnectionStats{};
   connection.stats.bytes_sent = ByteCount(1'252);
   connection.rtt = RttStats{};
-  const NetworkSample sample = connection.ack(200, 1252, ms(90));
+  const NetworkSample sample = connection.ack(70, 1252, ms(90));
   EXPECT_EQ(sample[Field::kSent], 1'252.0F);
   EXPECT_FLOAT_EQ(sample[Field::kRttStanding], 90e6F);
-  EXPECT_FLOAT_EQ(sample[Field::kThroughput], 1'252 / 0.090F);
+  EXPECT_FLOAT_EQ(sample[Field::kThroughput], 1'252 / 0.095F);
 }
 
 }  // namespace

@@ -154,6 +154,9 @@ TEST(WindowAggregator, AWindowWithoutEventsSaysSo) {
 TEST(WindowAggregator, BeforeTheFirstCloseOnlyTheFlagIsSet) {
   WindowAggregator windows(time_windows(100));
   windows.reset(at(0));
+  Event(10.0F, 10'000).feed(windows);
+  windows.close(at(100));
+  windows.reset(at(0));  // a new connection, which knows nothing of the one before
   const std::vector<float> out = written(windows);
   EXPECT_EQ(out[0], 1.0F);
   for (std::size_t i = 1; i < out.size(); ++i) EXPECT_EQ(out[i], 0.0F);
