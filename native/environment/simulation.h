@@ -45,6 +45,12 @@ class Simulation {
   // Flow 0 has had every byte of a fixed-size transfer acknowledged.
   bool finished() { return flows_[0].sender.finished(); }
 
+  // Appends what happens at the links from now on; both logs must outlive the simulation.
+  void record(LinkLog& data, LinkLog& acks) {
+    data_.record(&data);
+    acks_.record(&acks);
+  }
+
   PathCounters data_counters() const { return {data_.counters(), data_.inside()}; }
   PathCounters ack_counters() const { return {acks_.counters(), acks_.inside()}; }
   // Data in a flow's own delay line, sent and not yet on the shared path.
