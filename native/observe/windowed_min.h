@@ -9,8 +9,7 @@ namespace mvfstrl {
 
 // Keeps the best, second and third best of ever later stretches of the window, after Kathleen Nichols' filter
 // (also in Linux, lib/win_minmax.c). A new minimum shows at once and is forgotten when it leaves the window;
-// what follows it may miss a sample of the quarter window right after it. An exact minimum needs room for all
-// samples.
+// the one that follows may lie above the exact minimum, for which every sample would have to be kept.
 class WindowedMin {
  public:
   void reset() { empty_ = true; }
