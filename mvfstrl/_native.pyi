@@ -1,0 +1,100 @@
+"""The native core's Python face; native/bindings is where it is made."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def default_config() -> dict[str, Any]:
+    """Every knob's default, in the form that `VectorEnvironment` takes."""
+
+def default_alternatives() -> dict[str, dict[str, dict[str, Any]]]:
+    """For each mapping with a `kind` (rate, controller, app, reward, action_delay): its kinds' defaults."""
+
+def observation_spec(config: dict[str, Any]) -> dict[str, Any]:
+    """`{version, hash, observation: [{name, low, high, unit}], actions, reward, window, dtype}`."""
+
+class StepBatch:
+    """One round's results, a row an environment; views, valid until the group's next round."""
+
+    @property
+    def observation(self) -> NDArray[np.float32]: ...
+    @property
+    def reward(self) -> NDArray[np.float32]: ...
+    @property
+    def terminated(self) -> NDArray[np.bool_]: ...
+    @property
+    def truncated(self) -> NDArray[np.bool_]: ...
+    @property
+    def first(self) -> NDArray[np.bool_]: ...
+    @property
+    def job(self) -> NDArray[np.int32]: ...
+    @property
+    def skipped(self) -> NDArray[np.int32]: ...
+    @property
+    def window_packets(self) -> NDArray[np.float32]: ...
+
+class VectorEnvironment:
+    """Environments in contiguous groups. `reset`, `reset_with` and `send` begin a round, `recv` completes it.
+
+    `num_threads=0`: no workers, `recv` steps in the calling thread. `record_series`: episode reports hold
+    `series`, one row an observation window.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        num_envs: int,
+        num_groups: int = 1,
+        num_threads: int = 1,
+        seed: int = 0,
+        record_series: bool = False,
+    ) -> None: ...
+    @property
+    def num_envs(self) -> int: ...
+    @property
+    def num_groups(self) -> int: ...
+    @property
+    def group_size(self) -> int: ...
+    @property
+    def observation_size(self) -> int: ...
+    @property
+    def num_actions(self) -> int: ...
+    def reset(self, group: int) -> None: ...
+    def reset_with(
+        self, group: int, episode_seeds: NDArray[np.uint64], scenarios: NDArray[np.int32]
+    ) -> None: ...
+    def send(self, group: int, actions: NDArray[np.int32]) -> None: ...
+    def recv(self, group: int) -> StepBatch: ...
+    def drain_episodes(self) -> list[dict[str, Any]]: ...
+    def counters(self, env: int) -> dict[str, Any]:
+        """What the path and the endpoints of an environment have counted in the running episode."""
+    def close(self) -> None: ...
+
+def replay_log(
+    log: bytes,
+    name: str,
+    *,
+    trace: str,
+    queue: str,
+    packets: int | None = None,
+    bytes: int | None = None,
+) -> dict[str, Any]:
+    """Replays a mahimahi link log: `{arrivals, departures, drops, mismatch}`."""
+
+def load_trace(path: str) -> NDArray[np.uint32]:
+    """A mahimahi trace's opportunities in ms."""
+
+def cellular_opportunities(
+    *,
+    level_mbps: float,
+    max_mbps: float,
+    volatility_mbps: float,
+    reversion_ms: float,
+    outage_ms: float,
+    burst: float,
+    duration_ms: float,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Times in ms at which the cellular process offers 1500 bytes each."""
