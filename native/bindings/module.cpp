@@ -5,6 +5,7 @@ namespace mvfstrl {
 
 void bind_path(pybind11::module_& module);
 void bind_environment(pybind11::module_& module);
+void bind_observe(pybind11::module_& module);
 void bind_link_log(pybind11::module_& module);
 
 }  // namespace mvfstrl
@@ -13,5 +14,6 @@ PYBIND11_MODULE(_native, module) {
   module.doc() = "The native core: paths, QUIC endpoints and virtual-time environments.";
   mvfstrl::bind_path(module);
   mvfstrl::bind_environment(module);
+  mvfstrl::bind_observe(module);
   mvfstrl::bind_link_log(module);
 }
