@@ -30,8 +30,6 @@ from pantheon.schemes import ORACLE, Scheme, classic_scheme, fixed_window, schem
 from pantheon.table import print_comparison
 
 if TYPE_CHECKING:
-    from mvfstrl.policy import Policy
-
     from mvfstrl.config import Config
     from mvfstrl.rundir import RunDirectory
 
@@ -42,20 +40,18 @@ SHUFFLED = " (shuffled)"
 
 def test(cfg: Config, run: RunDirectory) -> float:
     """Evaluates, reports into the run directory and returns the mean reward of the agent under test."""
-    table = evaluate(cfg, _policy(cfg, run), run.path)
+    table = evaluate(cfg, _agent(cfg, run), run.path)
     summaries = summarise(table)
     own = [s for s in summaries if s.scheme == cfg.agent.name and s.flow == 0]
     return own[-1].metrics["reward"].mean  # the last one is over all scenarios
 
 
-def evaluate(
-    cfg: Config, policy: Policy | None, folder: Path, console: Console | None = None
-) -> pd.DataFrame:
+def evaluate(cfg: Config, agent: Scheme, folder: Path, console: Console | None = None) -> pd.DataFrame:
     """Plays everything, writes results.parquet and comparison.png into `folder`, prints the table."""
     console = console or Console()
     rows: list[dict[str, Any]] = []
     try:
-        for scheme, scenario, played in _play_all(cfg, policy, console):
+        for scheme, scenario, played in _play_all(cfg, agent, console):
             for report in played.reports:
                 rows += rows_of(report, scheme.name, scenario)
     except KeyboardInterrupt:
@@ -72,13 +68,13 @@ def held_out_seeds(first: int, runs: int) -> list[int]:
     """Episode seeds for the test.
 
     A training episode's seed is a 64-bit hash of (seed, environment, episode), so a given seed turns up in a
-    training run of E episodes with probability E / 2^64: below 1e-10 for all runs of a test together after a
-    thousand million episodes.
+    training run of E episodes with probability E / 2^64: that any of 100 test episodes was met in 10^9
+    training episodes has a probability of 5e-9.
     """
     return list(range(first, first + runs))
 
 
-def _play_all(cfg: Config, policy: Policy | None, console: Console) -> Iterator[tuple[Scheme, str, Played]]:
+def _play_all(cfg: Config, agent: Scheme, console: Console) -> Iterator[tuple[Scheme, str, Played]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
         scenarios = list(cfg.env.scenarios)
@@ -87,7 +83,7 @@ def _play_all(cfg: Config, policy: Policy | None, console: Console) -> Iterator[
         task = progress.add_task("test", total=float(units))
         done = 0
         for name in names:
-            scheme = _scheme(name, cfg, policy, progress, task)
+            scheme = _scheme(name, cfg, agent, progress, task)
             for scenario in scenarios:
                 shuffle = cfg.test.shuffle_observations and scheme.policy is not None
                 meter = _Meter(progress, task, done, _expected_steps(cfg))
@@ -111,7 +107,7 @@ def shuffle_in_time(observations: Floats, seed: int) -> Floats:
     return flat[order].reshape(observations.shape)
 
 
-def _scheme(name: str, cfg: Config, policy: Policy | None, progress: Progress, task: TaskID) -> Scheme:
+def _scheme(name: str, cfg: Config, agent: Scheme, progress: Progress, task: TaskID) -> Scheme:
     if name == ORACLE:
         progress.update(task, description="oracle: searching")
         agents: dict[str, AgentConfig] = {}
@@ -120,11 +116,7 @@ def _scheme(name: str, cfg: Config, policy: Policy | None, progress: Progress, t
             logger.info("oracle in %s: window %d, reward %s", scenario, found.window_packets, found.reward)
             agents[scenario] = fixed_window(found.window_packets)
         return Scheme(ORACLE, FixedConfig(), agents=agents)
-    if name in SCHEMES:
-        return classic_scheme(name, cfg)
-    if policy is None:
-        raise ConfigError(f"checkpoint: agent={name} needs one to be tested (checkpoint=FILE)")
-    return Scheme(name, cfg.agent, policy)
+    return agent if name == agent.name else classic_scheme(name)
 
 
 def _play(
@@ -145,6 +137,7 @@ def _play(
         scenario=list(cfg.env.scenarios).index(scenario),
         threads=_threads(cfg),
         policy=scheme.policy,
+        job=scheme.job_of(scenario),
         record=record,
         shown=shown,
         progress=meter.steps,
@@ -177,13 +170,22 @@ def _threads(cfg: Config) -> int:
     return cfg.test.threads or os.cpu_count() or 1
 
 
-def _policy(cfg: Config, run: RunDirectory) -> Policy | None:
+def _agent(cfg: Config, run: RunDirectory) -> Scheme:
+    """The agent under test; a learner's policy comes from `checkpoint`, or from the run that it ends."""
     if cfg.agent.name in SCHEMES:
-        return None
+        return Scheme(cfg.agent.name, cfg.agent)
+    from mvfstrl._native import observation_spec
+    from mvfstrl.checkpoint import require_same_spec
+    from mvfstrl.config import Mode, native_config
     from mvfstrl.policy import load_policy
 
-    source = Path(cfg.checkpoint) if cfg.checkpoint is not None else run.checkpoints
-    return load_policy(source, cfg)
+    ends_training = cfg.mode is Mode.train  # then `checkpoint` is what training started from
+    if cfg.checkpoint is None and not ends_training:
+        raise ConfigError(f"checkpoint: agent={cfg.agent.name} needs one to be tested (checkpoint=FILE)")
+    source = run.checkpoints if ends_training or cfg.checkpoint is None else Path(cfg.checkpoint)
+    policy = load_policy(source)
+    require_same_spec(observation_spec(native_config(cfg)), policy.spec, str(source))
+    return Scheme(cfg.agent.name, cfg.agent, policy, policy.jobs)
 
 
 def _report(table: pd.DataFrame, folder: Path, console: Console) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,6 +17,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pantheon.metrics import Interval
 from pantheon.results import ALL_SCENARIOS, Summary
+
+if TYPE_CHECKING:
+    from pantheon.fidelity import Comparison
 
 
 @dataclass(frozen=True)
@@ -192,3 +196,39 @@ def _place(summary: Summary) -> tuple[Interval, Interval, Style]:
 
 def _reach(interval: Interval) -> list[list[float]]:
     return [[max(interval.mean - interval.low, 0.0)], [max(interval.high - interval.mean, 0.0)]]
+
+
+def fidelity(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Truth (hollow) and ours (filled) side by side: a line a row, a panel a figure."""
+    panels = (
+        ("throughput_mbps", "throughput (Mbit/s)"),
+        ("delay_mean_ms", "mean queueing delay (ms)"),
+        ("delay_p95_ms", "p95 queueing delay (ms)"),
+        ("loss", "queue loss (fraction)"),
+    )
+    figure = Figure(figsize=(14.0, 1.2 + 0.22 * len(comparisons)), dpi=140, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (metric, title) in zip(axes, panels, strict=True):
+        for index, comparison in enumerate(comparisons):
+            _fidelity_line(axis, index, comparison, metric)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set_xscale("symlog", linthresh=1e-3) if metric == "loss" else axis.set_xscale("log")
+        axis.grid(axis="x", color="#E6E6E6", linewidth=0.7)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(left=False)
+    labels = [f"{c.row.scenario}  {c.row.scheme}  {c.row.repeat}" for c in comparisons]
+    axes[0].set_yticks(range(len(comparisons)), labels, fontsize=8)
+    axes[0].invert_yaxis()
+    figure.suptitle(
+        "real runs (hollow) and virtual time (filled); red: further apart than a row may be", fontsize=10
+    )
+    figure.savefig(path)
+
+
+def _fidelity_line(axis: Axes, index: int, comparison: Comparison, metric: str) -> None:
+    difference = comparison.metrics[metric]
+    colour = "#D55E00" if difference.marked else style_of(comparison.row.scheme).colour
+    axis.plot([difference.truth, difference.ours], [index, index], color=colour, linewidth=1.0, zorder=2)
+    axis.plot(difference.truth, index, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6)
+    axis.plot(difference.ours, index, "o", color=colour, markersize=4, zorder=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,8 @@ from mvfstrl.agents.schemes import SCHEMES, FixedConfig
 from mvfstrl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvfstrl.policy import Policy
-
     from mvfstrl.config import Config
+    from mvfstrl.policy import Policy
 
 ORACLE = "oracle"
 
@@ -27,6 +27,8 @@ class Scheme:
     """What drives the observed flow where no scenario has an agent of its own."""
     policy: Policy | None = None
     """Asked for every action, where the agent learns."""
+    jobs: Sequence[str] = ()
+    """The scenarios that the policy was trained on, by their index."""
     agents: dict[str, AgentConfig] = field(default_factory=dict)
     """The agent by scenario, for schemes that are tuned to each."""
     shuffled: bool = False
@@ -34,6 +36,10 @@ class Scheme:
 
     def agent_in(self, scenario: str) -> AgentConfig:
         return self.agents.get(scenario, self.agent)
+
+    def job_of(self, scenario: str) -> int:
+        """The scenario's index in training; -1: training did not have it."""
+        return self.jobs.index(scenario) if scenario in self.jobs else -1
 
 
 def scheme_names(cfg: Config) -> list[str]:
@@ -53,7 +59,6 @@ def fixed_window(packets: int) -> FixedConfig:
     return agent
 
 
-def classic_scheme(name: str, cfg: Config) -> Scheme:
-    """A scheme that needs no training, with the run's own settings where it is the agent under test."""
-    agent = cfg.agent if cfg.agent.name == name else SCHEMES[name]()
-    return Scheme(name, agent)
+def classic_scheme(name: str) -> Scheme:
+    """A scheme that needs no training, with its default settings."""
+    return Scheme(name, SCHEMES[name]())

@@ -12,11 +12,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.config import Config, compose
 from mvfstrl.errors import ConfigError
 from pantheon import episodes, evaluate, oracle
 from pantheon.results import read_results
-from pantheon.schemes import scheme_names
+from pantheon.schemes import Scheme, classic_scheme, scheme_names
 
 STEPS = 40
 ACTIONS = 4
@@ -106,7 +107,11 @@ class FollowHint:
         self, observation: torch.Tensor, first: torch.Tensor, job: torch.Tensor, state: int
     ) -> tuple[torch.Tensor, int]:
         assert bool(first.all()) == (state == 0)
+        assert job.tolist() == [1] * len(job)
         return observation.argmax(dim=1), state + 1
+
+
+LEARNT = Scheme("impala", ImpalaConfig(), FollowHint(), jobs=["elsewhere", "constant"])
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +130,7 @@ def quiet() -> Console:
 
 
 def test_every_scheme_plays_the_same_held_out_episodes(tmp_path: Path) -> None:
-    table = evaluate.evaluate(config("test.schemes=[newreno,cubic]"), FollowHint(), tmp_path, quiet())
+    table = evaluate.evaluate(config("test.schemes=[newreno,cubic]"), LEARNT, tmp_path, quiet())
     seeds = table.groupby("scheme", sort=False)["seed"].apply(list).to_dict()
     assert list(seeds) == ["impala", "newreno", "cubic"]
     assert seeds["impala"] == seeds["newreno"] == seeds["cubic"] == [1_000_000 + i for i in range(6)]
@@ -143,8 +148,10 @@ def test_the_objective_is_the_mean_reward_of_the_agent_under_test(tmp_path: Path
 
 
 def test_a_learner_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    from mvfstrl.rundir import RunDirectory
+
     with pytest.raises(ConfigError, match="checkpoint: agent=impala needs one"):
-        evaluate.evaluate(config(), None, tmp_path, quiet())
+        evaluate.test(config(), RunDirectory(tmp_path))
 
 
 def test_unknown_schemes_get_a_near_match() -> None:
@@ -154,7 +161,7 @@ def test_unknown_schemes_get_a_near_match() -> None:
 
 def test_the_agent_under_test_plays_once_with_its_own_settings(tmp_path: Path) -> None:
     cfg = config("agent=fixed", "agent.controller.window_packets=37", "test.schemes=[fixed]")
-    table = evaluate.evaluate(cfg, None, tmp_path, quiet())
+    table = evaluate.evaluate(cfg, Scheme("fixed", cfg.agent), tmp_path, quiet())
     assert table["reward"].tolist() == [0.0] * 6
 
 
@@ -167,7 +174,7 @@ def test_interruption_leaves_what_is_finished(tmp_path: Path, monkeypatch: pytes
     send = HintEnvironment.send
     monkeypatch.setattr(HintEnvironment, "send", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate(config("test.schemes=[cubic,newreno,random]"), FollowHint(), tmp_path, quiet())
+        evaluate.evaluate(config("test.schemes=[cubic,newreno,random]"), LEARNT, tmp_path, quiet())
     assert read_results(tmp_path / "results.parquet")["scheme"].unique().tolist() == ["impala", "cubic"]
     assert (tmp_path / "comparison.png").exists()
     assert all(made.closed for made in HintEnvironment.made)
@@ -175,7 +182,7 @@ def test_interruption_leaves_what_is_finished(tmp_path: Path, monkeypatch: pytes
 
 def test_shuffled_observations_cost_the_policy_its_reward(tmp_path: Path) -> None:
     cfg = config("test.schemes=[]", "test.shuffle_observations=true")
-    table = evaluate.evaluate(cfg, FollowHint(), tmp_path, quiet())
+    table = evaluate.evaluate(cfg, LEARNT, tmp_path, quiet())
     means = table.groupby("scheme")["reward"].mean()
     assert means["impala"] == 1.0
     assert means["impala (shuffled)"] == pytest.approx(1 / ACTIONS, abs=0.12)
@@ -190,7 +197,9 @@ def test_shuffling_keeps_every_observation_and_moves_most() -> None:
 
 
 def test_the_oracle_searches_training_episodes_and_plays_held_out_ones(tmp_path: Path) -> None:
-    table = evaluate.evaluate(config("agent=cubic", "test.schemes=[oracle]"), None, tmp_path, quiet())
+    table = evaluate.evaluate(
+        config("agent=cubic", "test.schemes=[oracle]"), classic_scheme("cubic"), tmp_path, quiet()
+    )
     windows = [m for m in HintEnvironment.made if m.config["flows"][0]["controller"]["kind"] == "fixed"]
     assert windows[-1].config["flows"][0]["controller"]["window_packets"] == 37.0
     assert windows[-1].seeds.min() >= 1_000_000
