@@ -31,8 +31,8 @@ def run(composed: DictConfig) -> float | None:
     """One run, as Hydra starts it; sweepers get the returned objective."""
     try:
         cfg = to_config(composed)
-        validate(cfg)
         directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+        validate(cfg, directory.path)
         directory.record(composed)
         module, function = MODES[cfg.mode]
         objective = getattr(importlib.import_module(module), function)(cfg, directory)

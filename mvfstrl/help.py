@@ -46,7 +46,8 @@ def hints(arguments: list[str]) -> list[str]:
         if key not in known and key not in keys and not key.startswith("hydra"):
             near = _nearest(key, [*known, *keys])
             if near:
-                lines.append(_hint(f"{near}={override.get_value_element_as_str()}"))
+                value = (override.input_line or "").partition("=")[2]
+                lines.append(_hint(f"{near}={value}"))
     return lines
 
 

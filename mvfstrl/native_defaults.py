@@ -10,18 +10,16 @@ from typing import Any
 
 @cache
 def _trees() -> dict[str, Any]:
-    try:
-        from mvfstrl import _native as native_module
-    except ImportError:  # until the extension is there
-        from mvfstrl import _temporary_defaults as native_module
-    return {**native_module.default_config(), "kinds": native_module.default_alternatives()}
+    from mvfstrl import _native
+
+    return {**_native.default_config(), "kinds": _native.default_alternatives()}
 
 
 def native_default(path: str) -> Any:
     """The default at a dotted path of the native configuration, list items by number. Below `kinds` are the
     alternatives: `kinds.rate.trace`, `kinds.controller.cubic`, `kinds.reward.linear.delay_factor`..."""
     node: Any = _trees()
-    for key in path.split("."):
+    for key in path.split(".") if path else ():
         node = node[int(key)] if isinstance(node, list) else node[key]
     return copy.deepcopy(node)
 

@@ -23,7 +23,7 @@ def native_config(cfg: Config, agent: AgentConfig | None = None) -> dict[str, An
     return {
         "scenarios": [native_scenario(name, s, cfg.env) for name, s in cfg.env.scenarios.items()],
         "flows": _flows(cfg, agent if agent is not None else cfg.agent),
-        "transport": asdict(cfg.transport),
+        "transport": cfg.transport,
         "observation": {
             "window_kind": cfg.history.window_kind,
             "window_ms": cfg.history.window_ms,
@@ -84,9 +84,7 @@ def _cross_flow(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _app(key: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, str | Mapping):
-        raise ConfigError(
-            f"{key}: must be an application's name or a mapping with its kind, got {given!r}"
-        )
+        raise ConfigError(f"{key}: must be an application's name or a mapping with its kind, got {given!r}")
     return of_kind("app", key, {"kind": given} if isinstance(given, str) else given)
 
 

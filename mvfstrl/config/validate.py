@@ -11,11 +11,13 @@ from mvfstrl.config.native_config import native_config
 from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError
 
+TEST_SCHEMES = (*SCHEMES, "oracle")
 
-def validate(cfg: Config) -> None:
-    """Raises `ConfigError` for the first problem found."""
+
+def validate(cfg: Config, run: Path) -> None:
+    """Raises `ConfigError` for the first problem found. `run`: the run directory."""
     _check_numbers(cfg)
-    _check_mode(cfg)
+    _check_mode(cfg, run)
     _check_agent(cfg)
     _check_traces(cfg)
     _check_native(cfg)
@@ -48,15 +50,21 @@ def _check_numbers(cfg: Config) -> None:
     if cfg.deterministic and cfg.device.startswith("cuda"):
         raise ConfigError("deterministic: holds on the CPU only; add device=cpu")
     for scheme in cfg.test.schemes:
-        _need(scheme in SCHEMES, "test.schemes", f"of {', '.join(SCHEMES)}", scheme)
+        known = scheme in (*TEST_SCHEMES, cfg.agent.name)
+        _need(known, "test.schemes", f"of {', '.join(TEST_SCHEMES)}", scheme)
 
 
-def _check_mode(cfg: Config) -> None:
+def _check_mode(cfg: Config, run: Path) -> None:
     classic = cfg.agent.name in SCHEMES
-    if cfg.mode is Mode.test and not classic and cfg.checkpoint is None:
-        raise ConfigError(f"checkpoint: mode=test of agent={cfg.agent.name} needs one (checkpoint=FILE)")
-    if cfg.mode is Mode.trace and cfg.checkpoint is None:
-        raise ConfigError("checkpoint: mode=trace needs one (checkpoint=FILE)")
+    if (
+        cfg.mode is not Mode.train
+        and not classic
+        and cfg.checkpoint is None
+        and not (run / "checkpoints").is_dir()
+    ):
+        raise ConfigError(
+            f"checkpoint: mode={cfg.mode} of agent={cfg.agent.name} needs one (checkpoint=FILE)"
+        )
     if cfg.mode is not Mode.test and classic:
         raise ConfigError(f"agent: {cfg.agent.name} has nothing to {cfg.mode}; use mode=test")
     if cfg.checkpoint is not None and not Path(cfg.checkpoint).exists():
@@ -85,7 +93,7 @@ def _check_traces(cfg: Config) -> None:
 
 # The native parser's keys, as the user writes them.
 _NATIVE_KEYS = (
-    (r"^flows\[0\]\.controller", "agent"),
+    (r"^flows\[0\]\.controller", "agent.controller"),
     (r"^flows\[0\]", "env"),
     (r"^flows\[(\d+)\]", lambda match: f"env.cross_flows[{int(match[1]) - 1}]"),
     (r"^observation\.history", "history.length"),

@@ -36,6 +36,7 @@ class WandbTracker:
         import wandb
 
         self._wandb = wandb
+        logging.getLogger("wandb").setLevel(logging.WARNING)  # it tells its whole life on the root logger
         deadline = time.monotonic() + cfg.tracker.timeout_s
         server = str(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
         reason = offline_reason(server, deadline)

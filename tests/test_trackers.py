@@ -1,0 +1,287 @@
+"""Trackers: none of them may hold up or fail a run."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mvfstrl.config import Config, compose
+from mvfstrl.live import LiveLine, describe
+from mvfstrl.metrics import read_metrics
+from mvfstrl.rundir import RunDirectory
+from mvfstrl.trackers import open_tracker
+from mvfstrl.trackers.background import BackgroundTracker
+from mvfstrl.trackers.wandb import key_configured, offline_reason, run_id
+
+ANSWER_WITHIN_S = 2.0
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    yield
+    if sys.modules.get("wandb") is not None:
+        sys.modules["wandb"].teardown()  # what it read of this test's environment
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def stalling_server() -> Iterator[str]:
+    """Answers a GET, so that it seems alive, and never the POST that a run starts with."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            ended.wait()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+def wandb_config() -> Config:
+    return compose(["tracker=wandb", f"tracker.timeout_s={ANSWER_WITHIN_S}"])
+
+
+def offline_files(run: RunDirectory) -> list[Path]:
+    return list(run.path.glob("wandb/offline-run-*/run-*.wandb"))
+
+
+# --- local ---
+
+
+def test_the_run_directory_always_has_the_metrics(run: RunDirectory) -> None:
+    with open_tracker(compose(["tracker=none"]), run) as tracker:
+        tracker.log({"reward": 1.0}, 10)
+        tracker.log({"reward": 2.0}, 20)
+    assert [row["step"] for row in read_metrics(run.path / "metrics.jsonl")] == [10, 20]
+    assert pd.read_parquet(run.path / "metrics.parquet")["reward"].tolist() == [1.0, 2.0]
+
+
+def test_a_resumed_tracker_drops_what_lies_beyond_the_checkpoint(run: RunDirectory) -> None:
+    for steps, after in (([10, 20, 30], -1), ([30, 40], 20)):
+        with open_tracker(compose(["tracker=none"]), run, after=after) as tracker:
+            for step in steps:
+                tracker.log({"reward": 1.0}, step)
+    assert [row["step"] for row in read_metrics(run.path / "metrics.jsonl")] == [10, 20, 30, 40]
+
+
+# --- background ---
+
+
+class Recorder:
+    def __init__(self, *, fail_at: int | None = None, hang: threading.Event | None = None) -> None:
+        self.rows: list[tuple[int, dict[str, Any]]] = []
+        self.closed = False
+        self._fail_at = fail_at
+        self._hang = hang
+
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        if self._hang is not None:
+            self._hang.wait()
+        if step == self._fail_at:
+            raise OSError("disk on fire\nand more")
+        self.rows.append((step, dict(metrics)))
+
+    def log_figure(self, name: str, image: Path, step: int) -> None: ...
+
+    def log_table(self, name: str, table: pd.DataFrame, step: int) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_calls_arrive_in_order_and_as_they_were() -> None:
+    recorder = Recorder()
+    tracker = BackgroundTracker("recorder", lambda: recorder)
+    metrics: dict[str, Any] = {"a": 1}
+    for step in range(3):
+        metrics["a"] = step
+        tracker.log(metrics, step)
+    tracker.close()
+    assert recorder.rows == [(0, {"a": 0}), (1, {"a": 1}), (2, {"a": 2})]
+    assert recorder.closed
+
+
+def test_a_broken_tracker_is_told_once_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(fail_at=1)
+    tracker = BackgroundTracker("recorder", lambda: recorder)
+    for step in range(5):
+        tracker.log({"a": step}, step)
+        time.sleep(0.01)
+    tracker.close()
+    warnings = [record.getMessage() for record in caplog.records]
+    assert warnings == ["tracker recorder stopped: disk on fire; metrics are still in the run directory"]
+
+
+def test_a_hanging_tracker_holds_up_neither_the_run_nor_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    released = threading.Event()
+    tracker = BackgroundTracker("slow", lambda: Recorder(hang=released), capacity=5, close_timeout_s=0.2)
+    started = time.monotonic()
+    for step in range(1000):
+        tracker.log({"a": step}, step)
+    tracker.close()
+    assert time.monotonic() - started < 2.0
+    released.set()
+    assert any("left behind" in record.getMessage() for record in caplog.records)
+    assert any("dropped" in record.getMessage() for record in caplog.records)
+
+
+# --- wandb ---
+
+
+def test_without_a_key_wandb_writes_an_offline_file(
+    run: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), open_tracker(wandb_config(), run) as tracker:
+        tracker.log({"reward": 1.0, "actions": [0.25, 0.75]}, 10)
+    (file,) = offline_files(run)
+    assert file.stat().st_size > 0
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("mvfstrl")]
+    assert told == ["wandb: offline, no key is configured (wandb login, or WANDB_API_KEY)"]
+
+
+def test_a_server_that_stalls_at_the_start_is_left_alone(
+    run: RunDirectory, stalling_server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", stalling_server)
+    started = time.monotonic()
+    tracker = open_tracker(wandb_config(), run)
+    tracker.log({"reward": 1.0}, 10)
+    assert time.monotonic() - started < 1.0, "the run itself waits for nothing"
+    tracker.close()
+    assert len(offline_files(run)) == 1
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("mvfstrl")]
+    assert len(told) == 1
+    assert told[0].startswith("wandb: offline, the server refused or did not answer in time")
+
+
+def test_a_broken_wandb_does_not_fail_a_run(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it raises
+    with open_tracker(wandb_config(), run) as tracker:
+        tracker.log({"reward": 1.0}, 10)
+    assert [row["step"] for row in read_metrics(run.path / "metrics.jsonl")] == [10]
+    assert any("tracker wandb stopped" in record.getMessage() for record in caplog.records)
+
+
+def test_a_silent_server_is_given_up_in_time(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    started = time.monotonic()
+    assert offline_reason(silent_server, started + 0.5) == f"{silent_server} does not answer"
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_absent_server_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    started = time.monotonic()
+    assert offline_reason("http://127.0.0.1:1", started + 60) is not None
+    assert time.monotonic() - started < 5
+
+
+def test_an_answering_server_is_tried(stalling_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    assert offline_reason(stalling_server, time.monotonic() + 10) is None
+
+
+def test_the_users_mode_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert offline_reason("http://127.0.0.1:1", time.monotonic()) == "as WANDB_MODE=offline asks"
+
+
+def test_keys_are_found_where_wandb_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not key_configured("https://wandb.example")
+    (tmp_path / "netrc").write_text("machine wandb.example login user password secret\n")
+    assert key_configured("https://wandb.example")
+    assert not key_configured("https://other.example")
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    assert key_configured("https://other.example")
+
+
+def test_a_resumed_run_keeps_its_wandb_id(run: RunDirectory, tmp_path: Path) -> None:
+    assert run_id(run) == run_id(RunDirectory(run.path)) != run_id(RunDirectory(tmp_path / "other"))
+
+
+# --- tensorboard ---
+
+
+def test_tensorboard_writes_events(run: RunDirectory) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with open_tracker(compose(["tracker=tensorboard"]), run) as tracker:
+        tracker.log({"reward": 1.5, "actions": [0.25, 0.75]}, 10)
+    events = EventAccumulator(str(run.path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("reward")] == [(10, 1.5)]
+    assert [event.value for event in events.Scalars("actions/1")] == [0.75]
+
+
+# --- live line ---
+
+
+def test_the_line_tells_steps_speed_return_lag_and_eta() -> None:
+    line = describe(1_200_000, 2_000_000, 40_000.0, episode_return=-12.34, policy_lag=1.25)
+    assert line == "1.20M/2.00M steps (60%)  40.0k steps/s  return -12.3  lag 1.2  ETA 0:20"
+
+
+@pytest.mark.parametrize(("seconds", "clock"), [(5, "0:05"), (65, "1:05"), (3_725, "1:02:05")])
+def test_the_eta_is_a_clock(seconds: int, clock: str) -> None:
+    assert describe(0, seconds, 1.0).endswith(f"ETA {clock}")
+
+
+def test_no_eta_before_the_first_speed() -> None:
+    assert "ETA" not in describe(0, 100, 0.0)
+
+
+def test_without_a_terminal_there_are_plain_lines_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with LiveLine(100, console=Console(force_terminal=False)) as live:
+        for step in range(101):
+            live.update(step, steps_per_second=10.0)
+    assert [record.getMessage()[:9] for record in caplog.records] == ["100/100 s"]
+
+
+def test_on_a_terminal_the_line_is_live(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    with LiveLine(100, console=Console(force_terminal=True)) as live:
+        live.update(50, steps_per_second=10.0)
+    assert "50/100 steps" in capsys.readouterr().out
+    assert not caplog.records
