@@ -71,25 +71,23 @@ class Direction {
  private:
   // Brings the link up to `until`: departures, and where the delay comes first, arrivals, in order of time.
   void run(TimePoint until);
-  void serve(TimePoint until) {
-    if (link_next_ > until) return;
-    if (opportunities_) {
-      serve_opportunities(until);
-    } else {
-      serve_constant(until);
-    }
-  }
+  void serve(TimePoint until);
   void serve_constant(TimePoint until);
   void serve_opportunities(TimePoint until);
   // Spends one opportunity; false if queue and wire are empty afterwards.
   bool spend(TimePoint at, std::int64_t budget_bytes);
-  bool arrive(Packet packet);
+  bool enter_delay(TimePoint now, const Packet& packet);
+  // A packet reaches the link; false if it is dropped.
+  bool arrive(const Packet& packet, TimePoint at);
   // The queue's admit() and take(), recorded.
-  bool admit(const Packet& packet);
+  bool admit(const Packet& packet, TimePoint at);
   bool take(TimePoint at);
+  bool admit_recorded(const Packet& packet, TimePoint at);
+  bool take_recorded(TimePoint at);
   void record_drops(TimePoint at, const Tally& before);
   void start_idle_link(TimePoint at);
   void depart(TimePoint at);
+  bool lost_at_random(std::int64_t size_bytes);
   void refresh_next_event();
   Duration serialisation(std::uint32_t size_bytes) const {
     return Duration::from_ns(static_cast<std::int64_t>(ns_per_byte_ * size_bytes + 0.5));

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/units.h"
 #include "path/packet.h"
 #include "path/ring.h"
 
@@ -17,9 +18,10 @@ class PacketBuffer {
   std::int64_t bytes() const { return bytes_; }
   const Packet& operator[](std::size_t index) const { return ring_[index]; }
 
-  void push(const Packet& packet) {
+  // `at` is when the packet arrived: it becomes packet.entered.
+  void push(const Packet& packet, TimePoint at) {
     bytes_ += packet.size_bytes;
-    ring_.push(packet);
+    ring_.push(packet).entered = at;
   }
   const Packet& pop() {
     const Packet& packet = ring_.pop();

@@ -36,24 +36,24 @@ void Queue::drop_from_head(Tally& drops) {
     drops.add(buffer_.pop().size_bytes);
 }
 
-bool Queue::admit_managed(const Packet& packet, Tally& drops) {
+bool Queue::admit_managed(const Packet& packet, TimePoint at, Tally& drops) {
   if (std::holds_alternative<std::monostate>(discipline_)) {
     // Drop-head; the arrival itself falls only if it is larger than the whole buffer.
-    buffer_.push(packet);
+    buffer_.push(packet, at);
     drop_from_head(drops);
     return !buffer_.empty();
   }
   bool dropped = !has_room_for(packet);
   if (auto* pie = std::get_if<Pie>(&discipline_)) {
-    dropped = pie->drops_arrival(packet.entered, buffer_) || dropped;
+    dropped = pie->drops_arrival(at, buffer_) || dropped;
   } else if (auto* mahimahi_pie = std::get_if<MahimahiPie>(&discipline_)) {
-    dropped = mahimahi_pie->drops_arrival(packet.entered, buffer_) || dropped;
+    dropped = mahimahi_pie->drops_arrival(at, buffer_) || dropped;
   }
   if (dropped) {
     drops.add(packet.size_bytes);
     return false;
   }
-  buffer_.push(packet);
+  buffer_.push(packet, at);
   if (auto* codel = std::get_if<Codel>(&discipline_)) codel->on_admit(packet.size_bytes);
   return true;
 }

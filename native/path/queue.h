@@ -16,7 +16,7 @@
 
 namespace mvfstrl {
 
-// Times handed in never decrease; packet.entered is when the packet reached the queue.
+// Times handed in never decrease.
 class Queue {
  public:
   // Throws std::invalid_argument if the configuration is not sound.
@@ -27,15 +27,15 @@ class Queue {
   std::int64_t bytes() const { return buffer_.bytes(); }
   std::size_t capacity_bytes() const { return buffer_.capacity_bytes(); }
 
-  // Offers a packet. False if it was dropped; every packet dropped, this one or older ones, is added to
-  // `drops`.
-  bool admit(const Packet& packet, Tally& drops) {
-    if (!plain_) return admit_managed(packet, drops);
+  // Offers a packet that arrives at `at`, which becomes its `entered`. False if it was dropped; every packet
+  // dropped, this one or older ones, is added to `drops`.
+  bool admit(const Packet& packet, TimePoint at, Tally& drops) {
+    if (!plain_) return admit_managed(packet, at, drops);
     if (!has_room_for(packet)) {
       drops.add(packet.size_bytes);
       return false;
     }
-    buffer_.push(packet);
+    buffer_.push(packet, at);
     return true;
   }
 
@@ -54,7 +54,7 @@ class Queue {
   bool has_room_for(const Packet& packet) const {
     return buffer_.packets() < max_packets_ && buffer_.bytes() + packet.size_bytes <= max_bytes_;
   }
-  bool admit_managed(const Packet& packet, Tally& drops);
+  bool admit_managed(const Packet& packet, TimePoint at, Tally& drops);
   bool take_managed(TimePoint now, Packet& out, Tally& drops);
   void drop_from_head(Tally& drops);
 

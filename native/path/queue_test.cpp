@@ -8,8 +8,8 @@
 namespace mvfstrl {
 namespace {
 
-Packet packet(std::uint64_t id, std::uint32_t size, TimePoint entered = TimePoint()) {
-  return {.id = id, .entered = entered, .left = {}, .flow = 0, .size_bytes = size};
+Packet packet(std::uint64_t id, std::uint32_t size) {
+  return {.id = id, .entered = {}, .left = {}, .flow = 0, .size_bytes = size};
 }
 
 std::vector<std::uint64_t> drain(Queue& queue, TimePoint now = TimePoint()) {
@@ -24,7 +24,7 @@ using Ids = std::vector<std::uint64_t>;
 TEST(Queue, InfiniteTakesEverything) {
   Queue queue({}, Rng());
   Tally drops;
-  for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_TRUE(queue.admit(packet(i, 1500), drops));
+  for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_TRUE(queue.admit(packet(i, 1500), TimePoint(), drops));
   EXPECT_EQ(queue.packets(), 1000);
   EXPECT_EQ(queue.bytes(), 1'500'000);
   EXPECT_EQ(drops, Tally{});
@@ -34,9 +34,9 @@ TEST(Queue, InfiniteTakesEverything) {
 TEST(Queue, DropTailCountsPackets) {
   Queue queue({.kind = QueueKind::kDropTail, .packets = 2}, Rng());
   Tally drops;
-  EXPECT_TRUE(queue.admit(packet(0, 1500), drops));
-  EXPECT_TRUE(queue.admit(packet(1, 40), drops));
-  EXPECT_FALSE(queue.admit(packet(2, 40), drops));
+  EXPECT_TRUE(queue.admit(packet(0, 1500), TimePoint(), drops));
+  EXPECT_TRUE(queue.admit(packet(1, 40), TimePoint(), drops));
+  EXPECT_FALSE(queue.admit(packet(2, 40), TimePoint(), drops));
   EXPECT_EQ(drops, (Tally{1, 40}));
   EXPECT_EQ(drain(queue), (Ids{0, 1}));
 }
@@ -44,10 +44,10 @@ TEST(Queue, DropTailCountsPackets) {
 TEST(Queue, DropTailCountsBytes) {
   Queue queue({.kind = QueueKind::kDropTail, .bytes = 3000}, Rng());
   Tally drops;
-  EXPECT_TRUE(queue.admit(packet(0, 1500), drops));
-  EXPECT_TRUE(queue.admit(packet(1, 1000), drops));
-  EXPECT_FALSE(queue.admit(packet(2, 501), drops)) << "one byte too many";
-  EXPECT_TRUE(queue.admit(packet(3, 500), drops)) << "exactly full";
+  EXPECT_TRUE(queue.admit(packet(0, 1500), TimePoint(), drops));
+  EXPECT_TRUE(queue.admit(packet(1, 1000), TimePoint(), drops));
+  EXPECT_FALSE(queue.admit(packet(2, 501), TimePoint(), drops)) << "one byte too many";
+  EXPECT_TRUE(queue.admit(packet(3, 500), TimePoint(), drops)) << "exactly full";
   EXPECT_EQ(drops, (Tally{1, 501}));
   EXPECT_EQ(drain(queue), (Ids{0, 1, 3}));
 }
@@ -55,10 +55,10 @@ TEST(Queue, DropTailCountsBytes) {
 TEST(Queue, DropHeadMakesRoomAtTheHead) {
   Queue queue({.kind = QueueKind::kDropHead, .bytes = 3000}, Rng());
   Tally drops;
-  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_TRUE(queue.admit(packet(i, 1000), drops));
-  EXPECT_TRUE(queue.admit(packet(3, 1500), drops)) << "two have to go";
+  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_TRUE(queue.admit(packet(i, 1000), TimePoint(), drops));
+  EXPECT_TRUE(queue.admit(packet(3, 1500), TimePoint(), drops)) << "two have to go";
   EXPECT_EQ(drops, (Tally{2, 2000}));
-  EXPECT_FALSE(queue.admit(packet(4, 3001), drops)) << "larger than the buffer";
+  EXPECT_FALSE(queue.admit(packet(4, 3001), TimePoint(), drops)) << "larger than the buffer";
   EXPECT_EQ(drops, (Tally{5, 2000 + 1000 + 1500 + 3001}));
   EXPECT_TRUE(queue.empty());
 }
@@ -90,7 +90,7 @@ class CodelTest : public testing::Test {
  protected:
   void fill(Queue& queue, std::int64_t from_ms, std::int64_t to_ms) {
     for (std::int64_t ms = from_ms; ms < to_ms; ++ms) {
-      queue.admit(packet(static_cast<std::uint64_t>(ms), 1000, TimePoint::from_ms(ms)), drops_);
+      queue.admit(packet(static_cast<std::uint64_t>(ms), 1000), TimePoint::from_ms(ms), drops_);
     }
   }
   // Takes one packet a millisecond and returns the times at which others were dropped.
@@ -181,7 +181,7 @@ std::vector<std::int64_t> overload(Queue& queue, int per_ms, int seconds) {
     const std::int64_t before = drops.packets;
     for (int step = 0; step < 1000; ++step) {
       const TimePoint now = TimePoint::from_ms(second * 1000 + step);
-      for (int i = 0; i < per_ms; ++i) queue.admit(packet(id++, 1000, now), drops);
+      for (int i = 0; i < per_ms; ++i) queue.admit(packet(id++, 1000), now, drops);
       Packet out;
       queue.take(now, out, drops);
     }
@@ -202,7 +202,7 @@ TEST(PieQueue, LetsTheFirstBurstThrough) {
   Queue queue({.kind = QueueKind::kPie}, Rng(3));
   Tally drops;
   for (int step = 0; step < 140; ++step) {
-    for (int i = 0; i < 20; ++i) queue.admit(packet(0, 1000, TimePoint::from_ms(step)), drops);
+    for (int i = 0; i < 20; ++i) queue.admit(packet(0, 1000), TimePoint::from_ms(step), drops);
     Packet out;
     queue.take(TimePoint::from_ms(step), out, drops);
   }
@@ -225,7 +225,7 @@ TEST(PieQueue, MahimahiFlavourControlsToo) {
 TEST(PieQueue, TailLimitHolds) {
   Queue queue({.kind = QueueKind::kPie, .packets = 5}, Rng(3));
   Tally drops;
-  for (std::uint64_t i = 0; i < 8; ++i) queue.admit(packet(i, 1000), drops);
+  for (std::uint64_t i = 0; i < 8; ++i) queue.admit(packet(i, 1000), TimePoint(), drops);
   EXPECT_EQ(queue.packets(), 5);
   EXPECT_EQ(drops, (Tally{3, 3000}));
 }

@@ -17,9 +17,12 @@ class Ring {
   // 0 is the front.
   const T& operator[](std::size_t index) const { return slots_[(head_ + index) & mask_]; }
 
-  void push(const T& value) {
-    if (tail_ - head_ == slots_.size()) grow();
-    slots_[tail_++ & mask_] = value;
+  // Returns the new element; the reference holds until the next push.
+  T& push(const T& value) {
+    if (tail_ - head_ == capacity_) grow();
+    T& slot = slots_[tail_++ & mask_];
+    slot = value;
+    return slot;
   }
   // Needs a non-empty ring. The reference holds until the next push.
   const T& pop() {
@@ -27,22 +30,25 @@ class Ring {
     return slots_[head_++ & mask_];
   }
   // Bytes held on the heap.
-  std::size_t capacity_bytes() const { return slots_.size() * sizeof(T); }
+  std::size_t capacity_bytes() const { return capacity_ * sizeof(T); }
 
  private:
   static constexpr std::size_t kFirstCapacity = 16;
 
   void grow() {
-    std::vector<T> larger(slots_.empty() ? kFirstCapacity : 2 * slots_.size());
+    const std::size_t larger = capacity_ == 0 ? kFirstCapacity : 2 * capacity_;
+    std::vector<T> moved(larger);
     const std::size_t count = size();
-    for (std::size_t i = 0; i < count; ++i) larger[i] = (*this)[i];
-    slots_.swap(larger);
-    mask_ = slots_.size() - 1;
+    for (std::size_t i = 0; i < count; ++i) moved[i] = (*this)[i];
+    slots_.swap(moved);
+    capacity_ = larger;
+    mask_ = larger - 1;
     head_ = 0;
     tail_ = count;
   }
 
   std::vector<T> slots_;
+  std::size_t capacity_ = 0;
   std::size_t mask_ = 0;
   std::size_t head_ = 0;
   std::size_t tail_ = 0;
