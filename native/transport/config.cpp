@@ -33,6 +33,9 @@ void TransportConfig::validate() const {
   require(pto_probes >= 1, "pto_probes must be at least 1");
   require(persistent_congestion_threshold >= 1, "persistent_congestion_threshold must be at least 1");
   require(handshake_packets >= 0, "handshake_packets must not be negative");
+  require(handshake_last_packet > ByteCount::zero(), "handshake_last_packet must be positive");
+  require(handshake_done >= ByteCount::zero(), "handshake_done must not be negative");
+  require(handshake_processing >= Duration::zero(), "handshake_processing must not be negative");
   require(pacing_tick > Duration::zero(), "pacing_tick must be positive");
   require(pacing_min_burst >= 1, "pacing_min_burst must be at least 1");
   require(pacing_max_late_bursts >= 1, "pacing_max_late_bursts must be at least 1");

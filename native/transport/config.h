@@ -35,9 +35,15 @@ struct TransportConfig {
   std::int32_t pto_probes = 2;
   std::int32_t persistent_congestion_threshold = 3;  // probe timeouts
 
-  // Packets of the sender's first flight that are its handshake: acknowledged at once, and so the first RTT
-  // sample comes before that of the data. 0: the connection starts with data and without any RTT.
+  // The handshake as the sender of a real run sees it at the link: its first flight begins with packets that
+  // are acknowledged at once, so that the first RTT sample comes before that of the data; the last of them is
+  // not full. Their acknowledgement lets one small packet go (HANDSHAKE_DONE). Zero packets: the connection
+  // starts with data and without any RTT.
   std::int32_t handshake_packets = 2;
+  ByteCount handshake_last_packet{752};
+  ByteCount handshake_done{41};
+  // The server's time over its first flight: part of the receiver's RTT sample, not of the sender's.
+  Duration handshake_processing = Duration::from_ms(4);
 
   // Pacing: off, a window is sent at once as ACKs open it (state/TransportSettings.h).
   bool pacing = false;

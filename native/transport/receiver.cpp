@@ -25,12 +25,10 @@ constexpr std::int64_t kFrameStart = 1 + 4;
 
 }  // namespace
 
-Receiver::Receiver(const TransportConfig& config, Duration smoothed_rtt) : config_(config) {
+Receiver::Receiver(const TransportConfig& config, Duration path_rtt) : config_(config) {
   config_.validate();
-  set_smoothed_rtt(smoothed_rtt);
-}
-
-void Receiver::set_smoothed_rtt(Duration smoothed_rtt) {
+  const bool sampled = path_rtt > Duration::zero() && config_.handshake_packets > 0;
+  const Duration smoothed_rtt = sampled ? path_rtt + config_.handshake_processing : path_rtt;
   const Duration wanted = std::min(config_.max_ack_delay, smoothed_rtt.scaled(config_.ack_timer_factor));
   ack_timeout_ = wheel_timeout(std::max(config_.ack_timer_tick, wanted), config_.ack_timer_tick);
 }

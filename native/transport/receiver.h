@@ -17,10 +17,10 @@ namespace mvfstrl {
 
 class Receiver {
  public:
-  // `smoothed_rtt` is this endpoint's own, of which the ACK timer is a fraction. mvfst's receiver samples it
-  // in the handshake and hardly again (it sends next to nothing that is acknowledged), so that it is the
-  // path's RTT without load. Zero: unknown, as short a timer as the wheel allows.
-  explicit Receiver(const TransportConfig& config, Duration smoothed_rtt = Duration::zero());
+  // `path_rtt` is the path's round trip without load, of which (with the server's handshake time) the ACK
+  // timer is a fraction: mvfst's receiver samples its RTT in the handshake and hardly again, as it sends next
+  // to nothing that is acknowledged. Zero: unknown, as short a timer as the wheel allows.
+  explicit Receiver(const TransportConfig& config, Duration path_rtt = Duration::zero());
 
   void on_packet(TimePoint now, std::uint64_t packet_number);
   // When an ACK is due unless more packets arrive: now (a packet made it due), when the ACK timer fires, or
@@ -28,8 +28,6 @@ class Receiver {
   TimePoint next_timer() const { return ack_deadline_; }
   // True, with the frame in `out`, if an ACK is due by `now`; it acknowledges all that came. `out` is reused.
   bool take_ack(TimePoint now, AckFrame& out);
-
-  void set_smoothed_rtt(Duration smoothed_rtt);
 
   std::uint64_t packets_received() const { return packets_received_; }  // distinct
   std::uint64_t duplicates_received() const { return duplicates_received_; }

@@ -74,6 +74,14 @@ TEST(Receiver, AckTimerHasAFloorAndACeiling) {
   EXPECT_EQ(longest.receiver.next_timer(), at(26));
 }
 
+TEST(Receiver, TheRttOfTheHandshakeHoldsTheServersWork) {
+  Fixture f(TransportConfig{}, Duration::from_ms(22));  // (22 + 4) / 4 = 6.5, 7 ms, and a tick
+  f.receive(at(0), 0, 1);
+  ASSERT_TRUE(f.receiver.take_ack(at(0), f.frame));
+  f.receive(at(0), 2, 2);
+  EXPECT_EQ(f.receiver.next_timer(), at(8));
+}
+
 TEST(Receiver, AGapMakesAnAckDueAtOnceAndOnlyOnce) {
   Fixture f;
   f.receive(at(0), 0, 2);

@@ -59,6 +59,10 @@ void Sender::send_data(TimePoint now, DataPacket& out) {
     app_idle_ = false;
     controller_->set_app_idle(false, now);
   }
+  if (handshaking()) {
+    send_handshake(now, out);
+    return;
+  }
   const ByteCount full = config_.window.packet_size;
   if (retransmit_ > ByteCount::zero()) {
     const ByteCount size = std::min(full, retransmit_);
@@ -68,9 +72,19 @@ void Sender::send_data(TimePoint now, DataPacket& out) {
     return;
   }
   const ByteCount size = app_.unlimited() ? full : std::min(full, app_.available());
-  // A handshake's packets are none of the application's.
-  if (sent_.next_packet_number() >= static_cast<std::uint64_t>(config_.handshake_packets)) app_.take(size);
+  app_.take(size);
   send(now, size, out);
+}
+
+void Sender::send_handshake(TimePoint now, DataPacket& out) {
+  const auto flight = static_cast<std::uint64_t>(config_.handshake_packets);
+  const std::uint64_t number = sent_.next_packet_number();
+  if (number >= flight) {
+    done_pending_ = false;
+    send(now, config_.handshake_done, out);
+  } else {
+    send(now, number + 1 == flight ? config_.handshake_last_packet : config_.window.packet_size, out);
+  }
 }
 
 void Sender::on_nothing_to_send(TimePoint now) {
@@ -152,6 +166,11 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   if (!acked_.empty()) {
     stats_.pto_count = 0;
     delivered_time_ = now;
+  }
+  const auto handshake = static_cast<std::uint64_t>(config_.handshake_packets);
+  if (handshake > 0 && !done_settled_ && sent_.acked_end() >= handshake) {
+    done_settled_ = true;
+    done_pending_ = config_.handshake_done > ByteCount::zero();
   }
   detect_losses(now);
   arm_loss_alarm(now);

@@ -58,7 +58,12 @@ class Sender {
   bool clone_oldest(TimePoint now, DataPacket& out);
   SentRecord& send(TimePoint now, ByteCount size, DataPacket& out);
   bool has_data() const { return retransmit_ > ByteCount::zero() || app_.has_data(); }
+  bool handshaking() const {
+    return done_pending_ ||
+           sent_.next_packet_number() < static_cast<std::uint64_t>(config_.handshake_packets);
+  }
   void send_data(TimePoint now, DataPacket& out);
+  void send_handshake(TimePoint now, DataPacket& out);
   void on_nothing_to_send(TimePoint now);
 
   std::optional<Duration> collect_acked(TimePoint now, const AckFrame& frame);
@@ -92,7 +97,9 @@ class Sender {
   ByteCount retransmit_;  // data declared lost and not sent again yet
   std::int32_t probes_pending_ = 0;
   std::uint64_t next_clone_ =
-      0;  // where to look for the oldest packet that this probe timeout has not repeated
+      0;                       // where to look for the oldest packet that this probe timeout has not repeated
+  bool done_pending_ = false;  // the handshake's last packet may go
+  bool done_settled_ = false;
   bool pacing_blocked_ = false;  // since the last next_packet()
   bool app_idle_ = false;        // as the controller was told
   ByteCount app_limited_until_;  // delivered bytes that end the application-limited phase

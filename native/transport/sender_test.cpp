@@ -322,6 +322,31 @@ TEST(Sender, PacingSpreadsAWindowOverARoundTrip) {
   EXPECT_EQ(sent, 60);
 }
 
+// The first flights of real runs (scenario s17, 443 to 507 ms): 11 packets, the second of them short; the
+// handshake's acknowledgements let two, then HANDSHAKE_DONE and one more go.
+TEST(Sender, FirstFlightsAreThoseOfTheLogs) {
+  TransportConfig config;
+  Sender sender(config, std::make_unique<NewReno>(NewRenoConfig{}, config.window), BulkApp{});
+  DataPacket packet;
+  const auto flush = [&](TimePoint now) {
+    std::vector<std::int64_t> sizes;
+    while (sender.next_packet(now, packet)) sizes.push_back(packet.payload.value());
+    return sizes;
+  };
+  const std::vector<std::int64_t> first = flush(at(0));
+  ASSERT_EQ(first.size(), 11u);
+  EXPECT_EQ(first[0], 1252);
+  EXPECT_EQ(first[1], 752);
+  EXPECT_EQ(first[2], 1252);
+  AckFrame frame;
+  frame.ranges = {{0, 0}};
+  sender.on_ack(at(62), frame);
+  EXPECT_EQ(flush(at(62)), (std::vector<std::int64_t>{1252, 1252}));
+  frame.ranges = {{0, 1}};
+  sender.on_ack(at(63), frame);
+  EXPECT_EQ(flush(at(63)), (std::vector<std::int64_t>{41, 1252}));
+}
+
 TEST(Sender, ReportsReceivedBytesAndConserves) {
   Fixture f;
   f.flush(at(0));
