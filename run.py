@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 import hydra
@@ -11,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mvfstrl.config import Mode, config_folder, register, to_config
+from mvfstrl.config import Config, Mode, config_folder, register, to_config
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.help import hints
@@ -28,14 +29,15 @@ USER_ERROR = 2
 
 
 def run(composed: DictConfig) -> float | None:
-    """One run, as Hydra starts it; sweepers get the returned objective."""
+    """One run, as Hydra starts it. Returns its objective, for sweepers: of a training its closing test's."""
     try:
         cfg = to_config(composed)
         directory = RunDirectory(HydraConfig.get().runtime.output_dir)
         validate(cfg, directory.path)
         directory.record(composed)
-        module, function = MODES[cfg.mode]
-        objective = getattr(importlib.import_module(module), function)(cfg, directory)
+        objective = start(cfg.mode, cfg, directory)
+        if cfg.mode is Mode.train and cfg.test_after_train and not directory.interrupted:
+            objective = start(Mode.test, cfg, directory)
     except MvfstrlError as error:
         # A sweep gets the exception and judges it; a single run ends with the one line that names the cause.
         if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -43,6 +45,12 @@ def run(composed: DictConfig) -> float | None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
     return None if objective is None else float(objective)
+
+
+def start(mode: Mode, cfg: Config, directory: RunDirectory) -> float | None:
+    module, function = MODES[mode]
+    objective: float | None = getattr(importlib.import_module(module), function)(cfg, directory)
+    return objective
 
 
 def main() -> None:
@@ -54,6 +62,8 @@ def main() -> None:
             for hint in hints(sys.argv[1:]):
                 print(hint, file=sys.stderr)
         raise
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
+        self.interrupted = False
+        """Set by whoever was asked to stop before the end: nothing further is to be started."""
 
     @property
     def checkpoints(self) -> Path:

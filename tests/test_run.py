@@ -62,7 +62,7 @@ def command(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
 @pytest.mark.parametrize(
     ("arguments", "mode"),
     [
-        ((), "train"),
+        (("test_after_train=false",), "train"),
         (("mode=test", "agent=cubic"), "test"),
         (("mode=trace", "checkpoint=."), "trace"),
     ],
@@ -71,6 +71,19 @@ def test_the_mode_picks_the_function(start: Any, arguments: tuple[str, ...], mod
     (name, cfg, run) = start("hydra.run.dir=here", *arguments)[0]
     assert name == mode == cfg.mode
     assert run.path.name == "here"
+
+
+def test_training_ends_with_a_test(start: Any) -> None:
+    assert [name for name, _, _ in start("hydra.run.dir=here")] == ["train", "test"]
+
+
+def test_an_interrupted_training_ends_without(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(cfg: Config, run: RunDirectory) -> float:
+        run.interrupted = True
+        return 1.0
+
+    monkeypatch.setattr(sys.modules["fake_modes"], "train", interrupted, raising=False)
+    assert start("hydra.run.dir=here") == []
 
 
 def test_modes_name_functions_that_exist() -> None:
@@ -98,7 +111,7 @@ def test_the_run_directory_holds_the_resolved_configuration(start: Any, tmp_path
 def test_a_used_run_directory_is_used_again(start: Any, tmp_path: Path) -> None:
     start("hydra.run.dir=here", "seed=1")
     (tmp_path / "here/checkpoints").mkdir()
-    _, (_, _, run) = start("hydra.run.dir=here", "seed=1")
+    _, run = start("hydra.run.dir=here", "seed=1")[-1][1:]
     assert run.checkpoints.is_dir()
     assert not (tmp_path / "here/config-1.yaml").exists()
 
@@ -116,7 +129,8 @@ def test_a_changed_configuration_keeps_the_old_one(start: Any, tmp_path: Path) -
 def test_sweeps_get_the_objective_and_the_exception(
     start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [call[1].seed for call in start("-m", "seed=1,2", "hydra.sweep.dir=sweep")] == [1, 2]
+    calls = start("-m", "seed=1,2", "hydra.sweep.dir=sweep", "test_after_train=false")
+    assert [cfg.seed for _, cfg, _ in calls] == [1, 2]
 
     def refuse(cfg: Config, run: RunDirectory) -> float:
         raise MvfstrlError("seed: unlucky")
