@@ -14,6 +14,9 @@ def default_alternatives() -> dict[str, dict[str, dict[str, Any]]]:
 def observation_spec(config: dict[str, Any]) -> dict[str, Any]:
     """`{version, hash, observation: [{name, low, high, unit}], actions, reward, window, dtype}`."""
 
+def observation_fields() -> list[dict[str, Any]]:
+    """The fields that an observation's statistics are of: `{name, kind, raw_unit, norm, high, meaning}`."""
+
 class StepBatch:
     """One round's results, a row an environment; views, valid until the group's next round."""
 
@@ -98,3 +101,9 @@ def cellular_opportunities(
     seed: int,
 ) -> NDArray[np.float64]:
     """Times in ms at which the cellular process offers 1500 bytes each."""
+
+def play_logged(
+    config: dict[str, Any], *, seed: int = 0, scenario: int = 0
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """One episode of controllers that need no actions: what happened at `uplink` and `downlink`, in columns
+    `kind` (0 arrival, 1 drop, 2 departure), `at_ns`, `entered_ns`, `packets`, `bytes`."""
