@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -143,9 +144,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Mapping):
-        return {key if isinstance(key, int) else str(key): plain(item) for key, item in value.items()}
+        return {key if isinstance(key, int) else plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, str):
-        return str(value)
+        # pickle refers back to an object it has met: with one object a text, equal contents are equal bytes.
+        return sys.intern(str(value))
     if isinstance(value, Sequence):
         return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float):

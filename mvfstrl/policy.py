@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape, State
-from mvfstrl.checkpoint import load_checkpoint
+from mvfstrl.checkpoint import load_checkpoint, require_same_spec
+
+if TYPE_CHECKING:
+    from mvfstrl.config import Config
 
 
 class Policy(Protocol):
@@ -42,6 +45,7 @@ class NetworkPolicy:
         config: dict[str, Any] | None = None,
         jobs: list[str] | None = None,
         step: int = 0,
+        scenarios: list[str] | None = None,
     ) -> None:
         self.network = network.requires_grad_(False).eval()
         self.greedy = greedy
@@ -50,6 +54,7 @@ class NetworkPolicy:
         self.jobs = jobs or []
         self.step = step
         self._device = network.policy.weight.device
+        self._job_of = _job_table(self.jobs, scenarios).to(self._device) if scenarios is not None else None
         self._generator = torch.Generator(self._device).manual_seed(seed)
 
     def initial_state(self, batch: int) -> State:
@@ -67,14 +72,25 @@ class NetworkPolicy:
     def logits(self, observation: Tensor, first: Tensor, job: Tensor, state: State) -> tuple[Tensor, State]:
         """What `act` chooses from: [B, A]."""
         to = self._device
-        logits, h, c = self.network.step(observation.to(to), first.to(to), job.to(to), *state)
+        job = job.to(to)
+        if self._job_of is not None:
+            job = self._job_of[job.long()]
+        logits, h, c = self.network.step(observation.to(to), first.to(to), job, *state)
         return logits, (h, c)
 
 
 def load_policy(
-    path: Path | str, device: torch.device | str = "cpu", *, greedy: bool = True, seed: int = 0
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    *,
+    greedy: bool = True,
+    seed: int = 0,
+    scenarios: list[str] | None = None,
 ) -> NetworkPolicy:
-    """The policy of a checkpoint file, a folder of them or a run directory (the newest whole one)."""
+    """The policy of a checkpoint file, a folder of them or a run directory (the newest whole one).
+
+    Observations are as `NetworkPolicy.spec` says; `policy_for` also checks that an environment's are.
+    """
     content = load_checkpoint(Path(path))
     return NetworkPolicy(
         network_of(content).to(device),
@@ -83,8 +99,24 @@ def load_policy(
         spec=content["spec"],
         config=content["config"],
         jobs=content["jobs"],
-        step=content["learner"]["step"],
+        step=content["step"],
+        scenarios=scenarios,
     )
+
+
+def policy_for(path: Path | str, cfg: Config, *, greedy: bool = True) -> NetworkPolicy:
+    """The policy of a checkpoint for the configuration's environments; refused where their spec differs."""
+    from mvfstrl._native import observation_spec
+    from mvfstrl.config import native_config
+    from mvfstrl.train import pick_device
+
+    policy = load_policy(path, pick_device(cfg.device), greedy=greedy, scenarios=list(cfg.env.scenarios))
+    require_same_spec(observation_spec(native_config(cfg)), policy.spec, f"checkpoint {path}")
+    return policy
+
+
+def _job_table(jobs: list[str], scenarios: list[str]) -> Tensor:
+    return torch.tensor([jobs.index(name) if name in jobs else -1 for name in scenarios], dtype=torch.int32)
 
 
 def network_of(content: dict[str, Any]) -> ImpalaNetwork:

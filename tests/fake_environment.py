@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ACTIONS = 3
-NOISE = 4
+NOISE = 2
 
 
 @dataclass
@@ -151,7 +151,7 @@ class FakeVectorEnvironment:
 
     def _observe(self, episode: _Episode, column: int, step: FakeStep) -> None:
         observation = step.observation[column]
-        observation[ACTIONS:] = 100.0 * episode.rng.random(NOISE)
+        observation[ACTIONS:] = 100.0 * episode.rng.random(NOISE)  # large, and of no use
         if self.task == "tracking" or episode.steps == 0:
             observation[episode.goal] = 1.0
         step.job[column] = episode.job

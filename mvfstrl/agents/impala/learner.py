@@ -60,10 +60,9 @@ class Learner:
         rate = self.learning_rate
         output = impala_loss(self.network, self.scale, batch, self.config.loss, self.entropy_cost)
         norm = self._gradient(output)
-        if not bool(torch.isfinite(output.terms.total + norm)):
-            raise NonFiniteLossError(
-                f"loss {float(output.terms.total)}, gradient norm {float(norm)} after {self.step} steps"
-            )
+        loss = output.terms.total.detach()
+        if not bool(torch.isfinite(loss + norm)):
+            raise NonFiniteLossError(f"loss {loss:.6g}, gradient norm {norm:.6g} after {self.step} steps")
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()

@@ -83,10 +83,10 @@ def diagnostics(output: LossOutput, batch: Batch) -> dict[str, Tensor]:
     spread = targets.var(correction=0).clamp(min=1e-12)
     counts = torch.bincount(batch.action[valid].long(), minlength=output.log_policy.shape[-1])
     return {
-        "loss": output.terms.total,
-        "policy_gradient_loss": output.terms.policy_gradient,
-        "baseline_loss": output.terms.baseline,
-        "entropy": output.terms.entropy,
+        "loss": output.terms.total.detach(),
+        "policy_gradient_loss": output.terms.policy_gradient.detach(),
+        "baseline_loss": output.terms.baseline.detach(),
+        "entropy": output.terms.entropy.detach(),
         "kl": (divergence * weight).sum(),
         "explained_variance": 1 - (targets - values).var(correction=0) / spread,
         "reward": (batch.reward[1:] * weight).sum(),

@@ -104,6 +104,11 @@ class ImpalaNetwork(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight, gain=2**0.5)
                 nn.init.zeros_(layer.bias)
+        if self.lstm is not None:
+            # Forget gates start open: without it an LSTM halves what it remembers in every step.
+            for name, bias in self.lstm.named_parameters():
+                if name.startswith("bias_ih"):
+                    nn.init.ones_(bias[self.hidden_size : 2 * self.hidden_size])
         # A nearly uniform first policy and a zero first value, whatever the observation.
         nn.init.orthogonal_(self.policy.weight, gain=0.01)
         nn.init.zeros_(self.policy.bias)
