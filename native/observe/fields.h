@@ -88,7 +88,7 @@ inline constexpr std::array<FieldInfo, kFieldCount> kFields = {{
     detail::byte_counter("sent", "bytes sent since the previous sample, retransmissions included"),
     detail::byte_counter("received", "bytes received from the peer since the previous sample"),
     detail::byte_counter("retransmitted", "bytes sent again since the previous sample"),
-    detail::counter("pto_count", "probe timeouts in a row, as held at the event"),
+    detail::counter("pto_count", "probe timeouts in a row, as held at the event (no increment)"),
     detail::counter("pto_delta", "probe timeouts since the previous sample"),
     detail::counter("rtx_count", "packets declared lost since the previous sample"),
     detail::counter("timeout_rtx_count",
