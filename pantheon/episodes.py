@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mvfstrl._native import VectorEnvironment
+    from mvfstrl._native import StepBatch, VectorEnvironment
     from mvfstrl.policy import Policy
 
 Floats = NDArray[np.float32]
@@ -34,22 +34,20 @@ def play(
     scenario: int = 0,
     threads: int = 1,
     policy: Policy | None = None,
-    job: int = -1,
     record: bool = False,
     shown: Floats | None = None,
     progress: Progress | None = None,
 ) -> Played:
     """Plays the episodes of `seeds` to their ends and returns their reports.
 
-    `policy` answers every observation; without one the configured controller decides alone. `job` is the
-    index that the scenario had in the policy's training, -1 for one that training did not have. `shown`
-    replaces what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
+    `policy` answers every observation; without one the configured controller decides alone. `shown` replaces
+    what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
     """
     environment = _environment(config, len(seeds), threads)
     try:
         scenarios = np.full(len(seeds), scenario, dtype=np.int32)
         environment.reset_with(0, np.asarray(seeds, dtype=np.uint64), scenarios)
-        observations = _step_to_the_end(environment, policy, job, record, shown, progress)
+        observations = _step_to_the_end(environment, policy, record, shown, progress)
         reports = _first_reports(environment.drain_episodes(), len(seeds))
     finally:
         environment.close()
@@ -61,7 +59,7 @@ def training_seeds(config: dict[str, Any], count: int, *, seed: int, threads: in
     environment = _environment(config, count, threads, seed)
     try:
         environment.reset(0)
-        _step_to_the_end(environment, None, -1, False, None, None)
+        _step_to_the_end(environment, None, False, None, None)
         reports = _first_reports(environment.drain_episodes(), count)
     finally:
         environment.close()
@@ -77,7 +75,6 @@ def _environment(config: dict[str, Any], count: int, threads: int, seed: int = 0
 def _step_to_the_end(
     environment: VectorEnvironment,
     policy: Policy | None,
-    job: int,
     record: bool,
     shown: Floats | None,
     progress: Progress | None,
@@ -101,20 +98,18 @@ def _step_to_the_end(
             recorded.append(np.array(batch.observation))
         if policy:
             view = batch.observation if shown is None else shown[step % len(shown)]
-            actions, state = _ask(policy, view, batch.first, job, state)
+            actions, state = _ask(policy, view, batch, state)
         environment.send(0, actions)
         step += 1
     return np.stack(recorded) if recorded else None
 
 
-def _ask(
-    policy: Policy, view: Floats, first: NDArray[np.bool_], job: int, state: Any
-) -> tuple[NDArray[np.int32], Any]:
+def _ask(policy: Policy, view: Floats, batch: StepBatch, state: Any) -> tuple[NDArray[np.int32], Any]:
     with torch.no_grad():
         actions, state = policy.act(
             torch.from_numpy(np.array(view)),
-            torch.from_numpy(np.array(first)),
-            torch.full((len(first),), job, dtype=torch.int64),
+            torch.from_numpy(np.array(batch.first)),
+            torch.from_numpy(np.array(batch.job)),
             state,
         )
     return actions.numpy().astype(np.int32), state

@@ -137,7 +137,6 @@ def _play(
         scenario=list(cfg.env.scenarios).index(scenario),
         threads=_threads(cfg),
         policy=scheme.policy,
-        job=scheme.job_of(scenario),
         record=record,
         shown=shown,
         progress=meter.steps,
@@ -174,18 +173,14 @@ def _agent(cfg: Config, run: RunDirectory) -> Scheme:
     """The agent under test; a learner's policy comes from `checkpoint`, or from the run that it ends."""
     if cfg.agent.name in SCHEMES:
         return Scheme(cfg.agent.name, cfg.agent)
-    from mvfstrl._native import observation_spec
-    from mvfstrl.checkpoint import require_same_spec
-    from mvfstrl.config import Mode, native_config
-    from mvfstrl.policy import load_policy
+    from mvfstrl.config import Mode
+    from mvfstrl.policy import policy_for
 
-    ends_training = cfg.mode is Mode.train  # then `checkpoint` is what training started from
-    if cfg.checkpoint is None and not ends_training:
+    if cfg.mode is Mode.train:  # the test that ends it; `checkpoint` is what it started from
+        return Scheme(cfg.agent.name, cfg.agent, policy_for(run.checkpoints, cfg))
+    if cfg.checkpoint is None:
         raise ConfigError(f"checkpoint: agent={cfg.agent.name} needs one to be tested (checkpoint=FILE)")
-    source = run.checkpoints if ends_training or cfg.checkpoint is None else Path(cfg.checkpoint)
-    policy = load_policy(source)
-    require_same_spec(observation_spec(native_config(cfg)), policy.spec, str(source))
-    return Scheme(cfg.agent.name, cfg.agent, policy, policy.jobs)
+    return Scheme(cfg.agent.name, cfg.agent, policy_for(cfg.checkpoint, cfg))
 
 
 def _report(table: pd.DataFrame, folder: Path, console: Console) -> None:

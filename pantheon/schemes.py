@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,8 +26,6 @@ class Scheme:
     """What drives the observed flow where no scenario has an agent of its own."""
     policy: Policy | None = None
     """Asked for every action, where the agent learns."""
-    jobs: Sequence[str] = ()
-    """The scenarios that the policy was trained on, by their index."""
     agents: dict[str, AgentConfig] = field(default_factory=dict)
     """The agent by scenario, for schemes that are tuned to each."""
     shuffled: bool = False
@@ -36,10 +33,6 @@ class Scheme:
 
     def agent_in(self, scenario: str) -> AgentConfig:
         return self.agents.get(scenario, self.agent)
-
-    def job_of(self, scenario: str) -> int:
-        """The scenario's index in training; -1: training did not have it."""
-        return self.jobs.index(scenario) if scenario in self.jobs else -1
 
 
 def scheme_names(cfg: Config) -> list[str]:
