@@ -65,6 +65,9 @@ struct LossEvent {
 class CongestionController {
  public:
   virtual ~CongestionController() = default;
+  // Whether on_packet_sent() is to be called at all: most controllers do without, and it is on the hottest
+  // path. Asked once, when the controller is handed to its transport.
+  virtual bool wants_packet_sent() const { return false; }
   virtual void on_packet_sent(const SentPacket&) {}
   // At least one of the two is non-null; where both are, the loss is to be handled first.
   virtual void on_ack_or_loss(const AckEvent* ack, const LossEvent* loss, const RttStats& rtt) = 0;

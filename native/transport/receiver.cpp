@@ -33,7 +33,23 @@ Receiver::Receiver(const TransportConfig& config, Duration path_rtt) : config_(c
   ack_timeout_ = wheel_timeout(std::max(config_.ack_timer_tick, wanted), config_.ack_timer_tick);
 }
 
+inline void Receiver::count(TimePoint now, bool newest, bool at_once) {
+  ++packets_received_;
+  if (newest) largest_time_ = now;
+  if (++unacknowledged_ >= config_.ack_threshold || at_once) {
+    ack_deadline_ = std::min(ack_deadline_, now);
+  } else if (ack_deadline_.is_never()) {
+    ack_deadline_ = now + ack_timeout_;
+  }
+}
+
 void Receiver::on_packet(TimePoint now, std::uint64_t packet_number) {
+  const bool handshake = packet_number < static_cast<std::uint64_t>(config_.handshake_packets);
+  if (!ranges_.empty() && packet_number == ranges_.back().last + 1 && !handshake) [[likely]] {
+    ranges_.back().last = packet_number;
+    count(now, /*newest=*/true, /*at_once=*/false);
+    return;
+  }
   const std::uint64_t expected = ranges_.empty() ? packet_number : ranges_.back().last + 1;
   const std::uint64_t distance =
       packet_number > expected ? packet_number - expected : expected - packet_number;
@@ -41,16 +57,8 @@ void Receiver::on_packet(TimePoint now, std::uint64_t packet_number) {
     ++duplicates_received_;  // RFC 9000 section 12.3: not processed further
     return;
   }
-  ++packets_received_;
-  if (packet_number == ranges_.back().last) largest_time_ = now;
-  ++unacknowledged_;
-  const bool handshake = packet_number < static_cast<std::uint64_t>(config_.handshake_packets);
-  if (handshake || distance > static_cast<std::uint64_t>(config_.ack_reordering) ||
-      unacknowledged_ >= config_.ack_threshold) {
-    ack_deadline_ = std::min(ack_deadline_, now);
-  } else if (ack_deadline_.is_never()) {
-    ack_deadline_ = now + ack_timeout_;
-  }
+  const bool at_once = handshake || distance > static_cast<std::uint64_t>(config_.ack_reordering);
+  count(now, packet_number == ranges_.back().last, at_once);
 }
 
 bool Receiver::take_ack(TimePoint now, AckFrame& out) {
@@ -58,8 +66,8 @@ bool Receiver::take_ack(TimePoint now, AckFrame& out) {
   const auto listed = std::min(ranges_.size(), static_cast<std::size_t>(config_.max_ack_ranges));
   out.ranges.resize(listed);
   std::copy(ranges_.rbegin(), ranges_.rbegin() + static_cast<std::ptrdiff_t>(listed), out.ranges.begin());
-  const std::int64_t unit_ns = std::int64_t{1000} << config_.ack_delay_exponent;
-  out.ack_delay = Duration::from_ns((now - largest_time_).ns() / unit_ns * unit_ns);
+  const std::int64_t delay_us = (now - largest_time_).ns() / 1000;
+  out.ack_delay = Duration::from_us(delay_us >> config_.ack_delay_exponent << config_.ack_delay_exponent);
   out.payload = ack_payload(out.ack_delay);
   unacknowledged_ = 0;
   ack_deadline_ = TimePoint::never();

@@ -33,6 +33,7 @@ class Receiver {
   std::uint64_t duplicates_received() const { return duplicates_received_; }
 
  private:
+  void count(TimePoint now, bool newest, bool at_once);
   bool insert(std::uint64_t packet_number);
   bool insert_below_newest(std::uint64_t packet_number);
   void append_range(std::uint64_t packet_number);

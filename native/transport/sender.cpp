@@ -18,6 +18,7 @@ Sender::Sender(const TransportConfig& config, std::unique_ptr<CongestionControll
       alarm_base_(start) {
   config_.validate();
   if (controller_ == nullptr) throw std::invalid_argument("a sender needs a controller");
+  notify_sent_ = controller_->wants_packet_sent();
 }
 
 const ConnectionStats& Sender::stats() {
@@ -36,21 +37,55 @@ bool Sender::finished() const {
 
 // ---- sending
 
+// Always inlined: this is what every packet costs.
+[[gnu::always_inline]] inline SentRecord& Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
+  SentRecord record;
+  record.sent_time = now;
+  record.delivered_at_send = stats_.bytes_acked;
+  // The first packet of a flight starts the clock of its delivery rate.
+  if (stats_.packets_in_flight == 0) delivered_time_ = now;
+  record.delivered_time_at_send = delivered_time_;
+  record.size = static_cast<std::uint32_t>(size.value());
+  record.app_limited = stats_.bytes_acked < app_limited_until_;
+  const std::uint64_t number = sent_.push(record);
+
+  ++stats_.packets_sent;
+  ++stats_.packets_in_flight;
+  stats_.bytes_sent += size;
+  stats_.bytes_in_flight += size;
+  last_sent_ = now;
+  arm_loss_alarm(now);
+  if (notify_sent_)
+    controller_->on_packet_sent({now, number, size, stats_.bytes_in_flight, record.app_limited});
+  out.packet_number = number;
+  out.payload = size;
+  return sent_[number];
+}
+
 bool Sender::next_packet(TimePoint now, DataPacket& out) {
   app_.advance(now);
+  if (probes_pending_ > 0) [[unlikely]]
+    return probe(now, out);
   pacing_blocked_ = false;
-  if (probes_pending_ > 0) return probe(now, out);
   // mvfst rounds what the window admits up to whole packets (congestionControlWritableBytes).
   if (stats_.bytes_in_flight >= controller_->congestion_window()) return false;
-  if (!has_data()) {
+  if (!has_data()) [[unlikely]] {
     on_nothing_to_send(now);
     return false;
   }
-  if (pacer_.enabled() && !pacer_.may_send(now)) {
-    pacing_blocked_ = true;
-    return false;
+  if (pacer_.enabled()) {
+    if (!pacer_.may_send(now)) {
+      pacing_blocked_ = true;
+      return false;
+    }
+    pacer_.on_packet_sent();
   }
-  send_data(now, out);
+  const bool plain = app_.unlimited() && !app_idle_ && retransmit_ == ByteCount::zero() && !handshaking();
+  if (plain) [[likely]] {
+    send(now, config_.window.packet_size, out);
+  } else {
+    send_data(now, out);
+  }
   return true;
 }
 
@@ -64,27 +99,29 @@ void Sender::send_data(TimePoint now, DataPacket& out) {
     return;
   }
   const ByteCount full = config_.window.packet_size;
-  if (retransmit_ > ByteCount::zero()) {
-    const ByteCount size = std::min(full, retransmit_);
+  const bool again = retransmit_ > ByteCount::zero();
+  const ByteCount offered = again ? retransmit_ : (app_.unlimited() ? full : app_.available());
+  const ByteCount size = std::min(full, offered);
+  if (again) {
     retransmit_ -= size;
     stats_.bytes_retransmitted += size;
-    send(now, size, out);
-    return;
+  } else {
+    app_.take(size);
   }
-  const ByteCount size = app_.unlimited() ? full : std::min(full, app_.available());
-  app_.take(size);
   send(now, size, out);
 }
 
 void Sender::send_handshake(TimePoint now, DataPacket& out) {
   const auto flight = static_cast<std::uint64_t>(config_.handshake_packets);
   const std::uint64_t number = sent_.next_packet_number();
+  ByteCount size = config_.window.packet_size;
   if (number >= flight) {
     done_pending_ = false;
-    send(now, config_.handshake_done, out);
-  } else {
-    send(now, number + 1 == flight ? config_.handshake_last_packet : config_.window.packet_size, out);
+    size = config_.handshake_done;
+  } else if (number + 1 == flight) {
+    size = config_.handshake_last_packet;
   }
+  send(now, size, out);
 }
 
 void Sender::on_nothing_to_send(TimePoint now) {
@@ -93,30 +130,6 @@ void Sender::on_nothing_to_send(TimePoint now) {
     app_idle_ = true;
     controller_->set_app_idle(true, now);
   }
-}
-
-SentRecord& Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
-  SentRecord record;
-  record.sent_time = now;
-  record.delivered_at_send = stats_.bytes_acked;
-  // The first packet of a flight starts the clock of its delivery rate.
-  record.delivered_time_at_send = stats_.packets_in_flight == 0 ? now : delivered_time_;
-  if (stats_.packets_in_flight == 0) delivered_time_ = now;
-  record.size = static_cast<std::uint32_t>(size.value());
-  record.app_limited = stats_.bytes_acked < app_limited_until_;
-  const std::uint64_t number = sent_.push(record);
-
-  ++stats_.packets_sent;
-  ++stats_.packets_in_flight;
-  stats_.bytes_sent += size;
-  stats_.bytes_in_flight += size;
-  last_sent_ = now;
-  arm_loss_alarm(now);
-  pacer_.on_packet_sent();
-  controller_->on_packet_sent({now, number, size, stats_.bytes_in_flight, record.app_limited});
-  out.packet_number = number;
-  out.payload = size;
-  return sent_[number];
 }
 
 // A probe carries lost data, else new data, else repeats the oldest packet in flight (mvfst:
@@ -162,6 +175,7 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   const ByteCount prior_in_flight = stats_.bytes_in_flight;
   acked_.clear();
   lost_.clear();
+  acked_bytes_ = ByteCount::zero();
   const std::optional<Duration> rtt = collect_acked(now, frame);
   if (!acked_.empty()) {
     stats_.pto_count = 0;
@@ -183,6 +197,10 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
 std::optional<Duration> Sender::collect_acked(TimePoint now, const AckFrame& frame) {
   collect_acked_holes(frame);
   collect_acked_new(frame);
+  stats_.packets_acked += acked_.size();
+  stats_.packets_in_flight -= acked_.size();
+  stats_.bytes_acked += acked_bytes_;
+  stats_.bytes_in_flight -= acked_bytes_;
   if (acked_.empty() || acked_.back().packet_number != frame.largest()) return std::nullopt;
   const Duration elapsed = now - acked_.back().sent_time;
   // Rounded up to microseconds, in which mvfst keeps its RTTs.
@@ -229,11 +247,9 @@ void Sender::acknowledge(std::uint64_t number) {
   const ByteCount size(record.size);
   acked_.push_back({number, record.sent_time, size, record.app_limited, record.delivered_at_send,
                     record.delivered_time_at_send});
-  ++stats_.packets_acked;
-  --stats_.packets_in_flight;
-  stats_.bytes_acked += size;
-  stats_.bytes_in_flight -= size;
-  if (record.cloned || record.clone_offset != 0) claim_data(number);
+  acked_bytes_ += size;
+  if (record.cloned || record.clone_offset != 0) [[unlikely]]
+    claim_data(number);
 }
 
 // ---- losses
@@ -291,8 +307,7 @@ bool Sender::is_persistent_congestion() const {
 
 void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt) {
   const std::uint64_t largest_sent = sent_.next_packet_number() - 1;
-  AckEvent ack{now, acked_, {}, prior_in_flight, stats_.bytes_in_flight, rtt, largest_sent};
-  for (const AckedPacket& packet : acked_) ack.acked_bytes += packet.size;
+  AckEvent ack{now, acked_, acked_bytes_, prior_in_flight, stats_.bytes_in_flight, rtt, largest_sent};
   LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false};
   for (const LostPacket& packet : lost_) loss.lost_bytes += packet.size;
   if (!lost_.empty() && is_persistent_congestion()) {
@@ -340,6 +355,7 @@ void Sender::on_timer(TimePoint now) {
     const ByteCount prior_in_flight = stats_.bytes_in_flight;
     acked_.clear();
     lost_.clear();
+    acked_bytes_ = ByteCount::zero();
     detect_losses(now);
     if (!lost_.empty()) deliver_event(now, prior_in_flight, std::nullopt);
   } else {

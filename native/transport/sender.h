@@ -101,6 +101,7 @@ class Sender {
   bool done_pending_ = false;  // the handshake's last packet may go
   bool done_settled_ = false;
   bool pacing_blocked_ = false;  // since the last next_packet()
+  bool notify_sent_ = false;     // the controller wants on_packet_sent()
   bool app_idle_ = false;        // as the controller was told
   ByteCount app_limited_until_;  // delivered bytes that end the application-limited phase
   TimePoint delivered_time_;
@@ -111,7 +112,8 @@ class Sender {
   mutable TimePoint alarm_;  // computed when asked for
   mutable bool alarm_known_ = false;
 
-  // Lists of the event being handled, reused.
+  // The event being handled; the lists are reused.
+  ByteCount acked_bytes_;
   std::vector<AckedPacket> acked_;
   std::vector<LostPacket> lost_;
 };
