@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 import yaml
 
-from mvfstrl.config import config_folder
+from mvfstrl.config import compose, config_folder, native_config
 from mvfstrl.help import groups, hints
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,33 @@ def test_nothing_is_hinted_without_a_near_match(argument: str) -> None:
 
 def test_keys_are_those_of_the_chosen_agent() -> None:
     assert hints(["agent=cubic", "agent.controler.beta=1"]) == ["Did you mean agent.controller.beta=1?"]
+
+
+def examples() -> list[str]:
+    """The command lines that the help and the guide show."""
+    pages = (config_folder() / "hydra/help/mvfst_rl.yaml", ROOT / "docs/configuration.md", ROOT / "README.md")
+    lines = [line.strip() for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    return sorted(
+        {line.split("  ")[0] for line in lines if line.startswith("python run.py ") and "[mode" not in line}
+    )
+
+
+@pytest.mark.parametrize("line", examples())
+def test_examples_compose(line: str) -> None:
+    arguments = shlex.split(line.split(" #")[0])[2:]
+    overrides = [
+        a for a in arguments if not a.startswith("-") and a not in ("job",) and not a.startswith("hydra.")
+    ]
+    if "-m" in arguments:  # each combination is a run of its own
+        overrides = [override.split(",")[0] for override in overrides]
+    native_config(compose(overrides))
+
+
+@pytest.mark.parametrize("group", groups())
+def test_the_guide_has_every_option(group: str) -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    section = next(part for part in text.split("\n## ") if part.startswith(f"`{group}`"))
+    assert [option for option in groups()[group] if f"`{option}`" not in section] == []
 
 
 def test_help_names_every_group_and_option() -> None:
