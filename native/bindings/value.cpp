@@ -70,8 +70,9 @@ Value from_python(const py::handle& object, const std::string& path) {
   if (PyFloat_Check(object.ptr()) || py::hasattr(object, "__float__")) {
     return Value(py::float_(py::reinterpret_borrow<py::object>(object)).cast<double>());
   }
-  throw ConfigError(path.empty() ? "configuration" : path,
-                    "must be plain data, got a " + std::string(py::str(py::type::of(object).attr("__name__"))));
+  throw ConfigError(
+      path.empty() ? "configuration" : path,
+      "must be plain data, got a " + std::string(py::str(py::type::of(object).attr("__name__"))));
 }
 
 }  // namespace mvfstrl

@@ -1,4 +1,5 @@
-// Keeps the ACK frames of one flow while their packets travel: the path carries a frame's sequence number only.
+// Keeps the ACK frames of one flow while their packets travel: the path carries a frame's sequence number
+// only.
 #pragma once
 
 #include <cstddef>

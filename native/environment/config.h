@@ -1,4 +1,5 @@
-// Every knob of scenarios, flows and episodes, and its only default: Python reads them from here (config_io.h).
+// Every knob of scenarios, flows and episodes, and its only default: Python reads them from here
+// (config_io.h).
 #pragma once
 
 #include <cstdint>
@@ -46,10 +47,11 @@ struct CellularRateScenario {
   CellularParameters parameters;
   Range scale = Range::constant(1);
 };
-using RateScenario = std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario>;
+using RateScenario =
+    std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario>;
 
-// Limits of the buffer; several given: the tightest holds. `bdp` counts bandwidth-delay products: the link's mean
-// rate times twice the one-way delay, at least one full packet.
+// Limits of the buffer; several given: the tightest holds. `bdp` counts bandwidth-delay products: the link's
+// mean rate times twice the one-way delay, at least one full packet.
 struct QueueScenario {
   QueueKind kind = QueueKind::kInfinite;
   std::optional<Range> packets;
@@ -62,15 +64,19 @@ struct QueueScenario {
 
 struct ScenarioConfig {
   std::string name = "default";
-  double weight = 1;  // episodes choose a scenario in proportion
+  double weight = 1;                               // episodes choose a scenario in proportion
   RateScenario uplink = ConstantRateScenario{};    // data
   RateScenario downlink = ConstantRateScenario{};  // ACKs
   Range delay_ms = Range::constant(20);            // one way, both directions
   // Random loss of data packets: a probability a packet, in episodes that have any.
   Range loss = Range::constant(0);
   double loss_probability = 1;  // of an episode to have loss
-  QueueScenario queue{.kind = QueueKind::kDropTail, .packets = Range::constant(100), .bytes = {}, .bdp = {},
-                      .codel = {}, .pie = {}};
+  QueueScenario queue{.kind = QueueKind::kDropTail,
+                      .packets = Range::constant(100),
+                      .bytes = {},
+                      .bdp = {},
+                      .codel = {},
+                      .pie = {}};
   QueueScenario ack_queue;
   // Bytes on the link beyond the UDP payload. None: 28 (IPv4 and UDP headers), and 32 over a trace, whose
   // mahimahi counts the tunnel's four as well.
@@ -84,8 +90,8 @@ using SchemeConfig = std::variant<ExternalConfig, RandomActions, NewRenoConfig, 
 
 struct FlowConfig {
   SchemeConfig controller = ExternalConfig{};
-  Duration start;                 // from the episode's start
-  std::optional<Duration> stop;   // sends nothing from then on
+  Duration start;                // from the episode's start
+  std::optional<Duration> stop;  // sends nothing from then on
   // One-way propagation delay of this flow's own, before the shared link on the way there and after it on the
   // way back.
   std::optional<Duration> delay;

@@ -12,8 +12,8 @@ Duration DelayHistogram::mean() const {
 
 Duration DelayHistogram::percentile(double p) const {
   if (count_ == 0) return Duration::zero();
-  const auto rank = std::max<std::uint64_t>(
-      1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(count_))));
+  const auto rank =
+      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
     seen += bins_[bin];

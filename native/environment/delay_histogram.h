@@ -11,8 +11,8 @@
 
 namespace mvfstrl {
 
-// Bins are 16.4 us wide up to 2.1 ms and 1/64 of their octave wide above, so that a percentile (the middle of its
-// bin) is within 0.8 % of, or 8.2 us from, a recorded delay of that rank. The mean is exact.
+// Bins are 16.4 us wide up to 2.1 ms and 1/64 of their octave wide above, so that a percentile (the middle of
+// its bin) is within 0.8 % of, or 8.2 us from, a recorded delay of that rank. The mean is exact.
 class DelayHistogram {
  public:
   // A negative delay counts as zero.
@@ -26,8 +26,8 @@ class DelayHistogram {
   std::uint64_t count() const { return count_; }
   // Zero while empty.
   Duration mean() const;
-  // The delay that a fraction `p` of the packets does not exceed: the value of rank max(1, ceil(p n)). Zero while
-  // empty.
+  // The delay that a fraction `p` of the packets does not exceed: the value of rank max(1, ceil(p n)). Zero
+  // while empty.
   Duration percentile(double p) const;
 
  private:

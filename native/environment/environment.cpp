@@ -159,16 +159,17 @@ double Environment::window_packets() {
 void Environment::record(const WindowSummary& summary, double reward, bool skipped) {
   const ByteCount offered = simulation_->offered_bytes();
   const auto packet = static_cast<double>(shared_.config.transport.window.packet_size.value());
-  series_.push_back({.end_ms = summary.end.to_ms(),
-                     .throughput_mbps = summary.throughput() * 8e-6,
-                     .delay_ms = summary.mean_delay.to_ms(),
-                     .rtt_ms = summary.mean_rtt.to_ms(),
-                     .window_packets = window_packets(),
-                     .capacity_mbps = Bandwidth::from_bytes_over(offered - offered_, summary.length()).to_mbps(),
-                     .lost_packets = static_cast<double>(summary.lost.value()) / packet,
-                     .reward = reward,
-                     .action = effective_action_,
-                     .skipped = skipped});
+  series_.push_back(
+      {.end_ms = summary.end.to_ms(),
+       .throughput_mbps = summary.throughput() * 8e-6,
+       .delay_ms = summary.mean_delay.to_ms(),
+       .rtt_ms = summary.mean_rtt.to_ms(),
+       .window_packets = window_packets(),
+       .capacity_mbps = Bandwidth::from_bytes_over(offered - offered_, summary.length()).to_mbps(),
+       .lost_packets = static_cast<double>(summary.lost.value()) / packet,
+       .reward = reward,
+       .action = effective_action_,
+       .skipped = skipped});
   offered_ = offered;
   effective_action_ = -1;
 }

@@ -1,11 +1,11 @@
-// One reinforcement-learning environment: flow 0 of a simulation, observed window by window and driven by actions
-// that take effect a while after the observation that they answer.
+// One reinforcement-learning environment: flow 0 of a simulation, observed window by window and driven by
+// actions that take effect a while after the observation that they answer.
 //
-// Time of one decision. The observation window closes at T: step()'s previous call has returned it. The answer is
-// `action_delay` on its way; packets keep flowing. At T + action_delay the action changes the window. Windows that
-// close before that are skipped: nobody is asked, they are counted, and their rewards are added to the step whose
-// answer was outstanding. The first window that closes once the action is in effect ends the step. An answer due
-// at the very instant of a close is in time for it.
+// Time of one decision. The observation window closes at T: step()'s previous call has returned it. The
+// answer is `action_delay` on its way; packets keep flowing. At T + action_delay the action changes the
+// window. Windows that close before that are skipped: nobody is asked, they are counted, and their rewards
+// are added to the step whose answer was outstanding. The first window that closes once the action is in
+// effect ends the step. An answer due at the very instant of a close is in time for it.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ struct EnvironmentShared {
 
 struct StepResult {
   double reward = 0;
-  bool terminated = false;  // flow 0's transfer is complete
-  bool truncated = false;   // the episode's length is reached
+  bool terminated = false;   // flow 0's transfer is complete
+  bool truncated = false;    // the episode's length is reached
   std::int32_t skipped = 0;  // windows that closed while the answer was outstanding
 };
 
@@ -50,8 +50,8 @@ class Environment final : private ConnectionObserver {
   // Starts an episode and runs to the close of its first window. `scenario` none: drawn by weight.
   void reset(std::uint64_t episode_seed, std::optional<std::int32_t> scenario = std::nullopt);
 
-  // Answers the latest observation and runs to the next. `action` < action count; ignored unless flow 0's scheme
-  // is `external`. Not to be called after a step that ended the episode.
+  // Answers the latest observation and runs to the next. `action` < action count; ignored unless flow 0's
+  // scheme is `external`. Not to be called after a step that ended the episode.
   StepResult step(std::int32_t action);
 
   // The observation of the latest closed window.

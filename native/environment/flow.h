@@ -19,9 +19,9 @@ namespace mvfstrl {
 
 // What a flow got. Bytes are counted on the link, overhead included.
 struct FlowOutcome {
-  Duration active;          // from its start to its stop or the episode's end
-  Tally sent;               // handed to the path
-  Tally delivered;          // arrived at the receiver
+  Duration active;  // from its start to its stop or the episode's end
+  Tally sent;       // handed to the path
+  Tally delivered;  // arrived at the receiver
   Tally queue_drops;
   Tally random_losses;
   Tally in_flight;          // sent = delivered + queue_drops + random_losses + in_flight
@@ -32,8 +32,8 @@ struct FlowOutcome {
 };
 
 struct Flow {
-  Flow(std::uint32_t flow_index, Sender flow_sender, const TransportConfig& transport, const FlowConfig& config,
-       Duration shared_delay)
+  Flow(std::uint32_t flow_index, Sender flow_sender, const TransportConfig& transport,
+       const FlowConfig& config, Duration shared_delay)
       : index(flow_index),
         sender(std::move(flow_sender)),
         own_delay(config.delay.value_or(Duration::zero())),
@@ -41,7 +41,7 @@ struct Flow {
         receiver(transport, (shared_delay + own_delay) * 2),
         start(TimePoint::zero() + config.start),
         stop(config.stop ? TimePoint::zero() + *config.stop : TimePoint::never()),
-        next(start) {}
+        own_next(start) {}
 
   // A packet in the flow's own delay line.
   struct Delayed {
@@ -49,35 +49,31 @@ struct Flow {
     Packet packet;
   };
 
-  // Recomputes `next` after the sender was touched.
+  // Recomputes `own_next` after the sender or a delay line was touched.
   void refresh() {
-    sender_timer = running() ? sender.next_timer() : TimePoint::never();
-    refresh_after_receiving();
-  }
-  // The same where only the receiver was.
-  void refresh_after_receiving() {
-    next = std::min(sender_timer, receiver.next_timer());
+    own_next = TimePoint::never();
     if (!started) {
-      next = start;
+      own_next = start;
     } else if (!stopped) {
-      next = std::min(next, stop);
+      own_next = std::min(sender.next_timer(), stop);
     }
-    if (!outbound.empty()) next = std::min(next, outbound.front().due);
-    if (!inbound.empty()) next = std::min(next, inbound.front().due);
+    if (!outbound.empty()) own_next = std::min(own_next, outbound.front().due);
+    if (!inbound.empty()) own_next = std::min(own_next, inbound.front().due);
   }
+  // When the flow next has something to do by itself.
+  TimePoint next() const { return std::min(own_next, receiver.next_timer()); }
   bool running() const { return started && !stopped; }
 
   std::uint32_t index;
   bool started = false;
   bool stopped = false;
-  bool touched = false;  // in the present instant
+  bool touched = false;  // in Simulation::touched_
   Sender sender;
   Duration own_delay;
   Receiver receiver;
   AckRing acks;
   TimePoint start, stop;
-  TimePoint next;  // when it next has something to do by itself
-  TimePoint sender_timer = TimePoint::never();
+  TimePoint own_next;      // next(), the receiver left aside
   Ring<Delayed> outbound;  // data before the shared link
   Ring<Delayed> inbound;   // ACKs after it
 

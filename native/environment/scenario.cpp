@@ -59,7 +59,8 @@ Bandwidth mean_rate(const RateConfig& rate) {
   return cellular.parameters.level * cellular.scale;
 }
 
-ScenarioDistribution::ScenarioDistribution(const std::vector<ScenarioConfig>& scenarios, ByteCount full_packet)
+ScenarioDistribution::ScenarioDistribution(const std::vector<ScenarioConfig>& scenarios,
+                                           ByteCount full_packet)
     : scenarios_(scenarios), full_packet_(full_packet) {
   for (std::size_t i = 0; i < scenarios_.size(); ++i) {
     total_weight_ += scenarios_[i].weight;
@@ -96,7 +97,8 @@ std::int32_t ScenarioDistribution::choose(Rng rng) const {
   return chosen;
 }
 
-EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed, std::optional<std::int32_t> scenario) const {
+EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed,
+                                         std::optional<std::int32_t> scenario) const {
   const Rng rng(episode_seed);
   EpisodePath path;
   path.scenario = scenario ? *scenario : choose(rng.fork(kScenario));
@@ -138,7 +140,11 @@ RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, 
 
 QueueConfig ScenarioDistribution::sample_queue(const QueueScenario& queue, const RateConfig& rate,
                                                Duration one_way, std::int64_t packet_bytes, Rng rng) const {
-  QueueConfig sampled{.kind = queue.kind, .packets = {}, .bytes = {}, .codel = queue.codel, .pie = queue.pie,
+  QueueConfig sampled{.kind = queue.kind,
+                      .packets = {},
+                      .bytes = {},
+                      .codel = queue.codel,
+                      .pie = queue.pie,
                       .flavour = queue.flavour};
   if (queue.packets) sampled.packets = std::llround(mvfstrl::sample(*queue.packets, rng.fork(kPackets)));
   if (queue.bytes) sampled.bytes = std::llround(mvfstrl::sample(*queue.bytes, rng.fork(kBytes)));

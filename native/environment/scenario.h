@@ -22,8 +22,8 @@ struct EpisodePath {
   std::int64_t overhead_bytes = 28;
 };
 
-// Draws paths. Every draw has a random stream of its own, so a changed knob leaves the other draws as they were.
-// Immutable after construction and shared by environments: traces are read once.
+// Draws paths. Every draw has a random stream of its own, so a changed knob leaves the other draws as they
+// were. Immutable after construction and shared by environments: traces are read once.
 class ScenarioDistribution {
  public:
   // Reads the trace files. Throws std::invalid_argument naming the scenario and what is wrong with it.

@@ -21,7 +21,8 @@ ControllerConfig controller_of(const SchemeConfig& scheme) {
       scheme);
 }
 
-Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits, Rng rng) {
+Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits,
+                   Rng rng) {
   return Sender(transport, make_controller(controller_of(flow.controller), limits), flow.app,
                 TimePoint::zero() + flow.start, rng);
 }
@@ -51,6 +52,7 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
       delay_(path.uplink.delay),
       overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)) {
   flows_.reserve(flows.size());
+  touched_.reserve(flows.size());
   for (std::uint32_t i = 0; i < flows.size(); ++i) {
     const SchemeConfig& scheme = flows[i].controller;
     const bool agent =
@@ -63,7 +65,7 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
 
 TimePoint Simulation::next_event() const {
   TimePoint next = std::min(data_.next_event(), acks_.next_event());
-  for (const Flow& flow : flows_) next = std::min(next, flow.next);
+  for (const Flow& flow : flows_) next = std::min(next, flow.next());
   return next;
 }
 
@@ -77,7 +79,7 @@ void Simulation::run_until(TimePoint until) {
     if (data_.next_event() <= now_) deliver_data();
     if (acks_.next_event() <= now_) deliver_acks();
     for (Flow& flow : flows_) {
-      if (flow.next <= now_) serve_flow(flow);
+      if (flow.next() <= now_) serve_flow(flow);
     }
   }
   if (!interrupted_) now_ = until;
@@ -85,13 +87,23 @@ void Simulation::run_until(TimePoint until) {
 
 void Simulation::deliver_data() {
   Packet packet;
-  while (data_.advance(now_, packet)) arrive(flows_[packet.flow], packet);
-  for (Flow& flow : flows_) {
-    if (!flow.touched) continue;
-    flow.touched = false;
-    send_acks(flow);
-    flow.refresh_after_receiving();
+  while (data_.next_event() <= now_) {
+    if (!data_.advance(now_, packet)) continue;
+    Flow& flow = flows_[packet.flow];
+    arrive(flow, packet);
+    touch(flow);
   }
+  for (Flow* flow : touched_) {
+    flow->touched = false;
+    send_acks(*flow);
+  }
+  touched_.clear();
+}
+
+void Simulation::touch(Flow& flow) {
+  if (flow.touched) return;
+  flow.touched = true;
+  touched_.push_back(&flow);
 }
 
 void Simulation::arrive(Flow& flow, const Packet& packet) {
@@ -99,7 +111,6 @@ void Simulation::arrive(Flow& flow, const Packet& packet) {
   flow.sojourn.add(packet.left - packet.entered);
   if (packet.left <= flow.stop) flow.link_bytes += ByteCount(packet.size_bytes);
   flow.receiver.on_packet(now_, packet.id);
-  flow.touched = true;
 }
 
 void Simulation::send_acks(Flow& flow) {
@@ -116,22 +127,22 @@ void Simulation::send_acks(Flow& flow) {
 
 void Simulation::deliver_acks() {
   Packet packet;
-  while (acks_.advance(now_, packet)) {
+  while (acks_.next_event() <= now_) {
+    if (!acks_.advance(now_, packet)) continue;
     Flow& flow = flows_[packet.flow];
     if (flow.own_delay.is_zero()) {
       receive_ack(flow, packet.id);
-      flow.touched = true;
     } else {
       flow.inbound.push({now_ + flow.own_delay, packet});
-      flow.refresh_after_receiving();
     }
+    touch(flow);
   }
-  for (Flow& flow : flows_) {
-    if (!flow.touched) continue;
-    flow.touched = false;
-    send_data(flow);
-    flow.refresh();
+  for (Flow* flow : touched_) {
+    flow->touched = false;
+    send_data(*flow);
+    flow->refresh();
   }
+  touched_.clear();
 }
 
 void Simulation::receive_ack(Flow& flow, std::uint64_t sequence) {
@@ -210,8 +221,8 @@ std::vector<FlowOutcome> Simulation::finish() {
   return outcomes;
 }
 
-// Lets what is inside arrive, with nothing sent any more: so it is known whose it is, and what has left the link
-// by the end.
+// Lets what is inside arrive, with nothing sent any more: so it is known whose it is, and what has left the
+// link by the end.
 void Simulation::drain_link() {
   Packet packet;
   for (TimePoint next = data_.next_event(); !next.is_never(); next = data_.next_event()) {
@@ -239,8 +250,7 @@ FlowOutcome Simulation::outcome(const Flow& flow, const PathCounters& at_end,
     // The path tells whose packet it refused, not whose it dropped later (an active queue) or lost at random:
     // those are shared out as they fell in all, which is exact while only one of the two happens.
     result.in_flight = flow.inside_at_end + waiting(flow.outbound);
-    const Tally later =
-        minus(minus(flow.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
+    const Tally later = minus(minus(flow.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
     Tally refused;
     for (const Flow& other : flows_) refused = refused + other.dropped_at_once;
     const Tally late_drops = minus(drained.queue_drops, refused);

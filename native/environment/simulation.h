@@ -1,9 +1,9 @@
-// Several QUIC connections over one path under a virtual clock. Everything that waits, waits in the FIFO pipes of
-// its component; the clock jumps to the earliest of their next events, and no heap holds a packet.
+// Several QUIC connections over one path under a virtual clock. Everything that waits, waits in the FIFO
+// pipes of its component; the clock jumps to the earliest of their next events, and no heap holds a packet.
 //
-// At one instant things happen in a fixed order: data packets arrive, ACKs arrive, then each flow in turn serves
-// its timers and sends. Packets that reach a receiver together are read together before an ACK leaves, and ACKs
-// that reach a sender together are read together before it writes, as mvfst's socket callbacks do.
+// At one instant things happen in a fixed order: data packets arrive, ACKs arrive, then each flow in turn
+// serves its timers and sends. Packets that reach a receiver together are read together before an ACK leaves,
+// and ACKs that reach a sender together are read together before it writes, as mvfst's socket callbacks do.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class Simulation {
   Simulation& operator=(const Simulation&) = delete;
 
   TimePoint now() const { return now_; }
-  // Lets everything up to and including `until` happen, or stops at the instant in which interrupt() was called.
+  // Lets everything up to and including `until` happen, or stops at the instant in which interrupt() was
+  // called.
   void run_until(TimePoint until);
   // From within an observer: run_until() is to return when the present instant is done with.
   void interrupt() { interrupted_ = true; }
@@ -63,6 +64,7 @@ class Simulation {
  private:
   TimePoint next_event() const;
   void deliver_data();
+  void touch(Flow& flow);
   void deliver_acks();
   void serve_flow(Flow& flow);
   void send_data(Flow& flow);
@@ -82,6 +84,7 @@ class Simulation {
   std::uint32_t overhead_bytes_;
   bool interrupted_ = false;
   std::vector<Flow> flows_;
+  std::vector<Flow*> touched_;  // flows that something reached in the present instant, in order
 };
 
 }  // namespace mvfstrl

@@ -13,8 +13,9 @@ const VectorOptions& checked(const VectorOptions& options) {
     throw std::invalid_argument("num_envs: must be at least 1, got " + std::to_string(options.num_envs));
   }
   if (options.num_groups < 1 || options.num_envs % options.num_groups != 0) {
-    throw std::invalid_argument("num_groups: must divide num_envs, got " + std::to_string(options.num_groups) +
-                                " groups for " + std::to_string(options.num_envs) + " environments");
+    throw std::invalid_argument("num_groups: must divide num_envs, got " +
+                                std::to_string(options.num_groups) + " groups for " +
+                                std::to_string(options.num_envs) + " environments");
   }
   if (options.num_threads < 0) {
     throw std::invalid_argument("num_threads: must be zero or more, got " +
@@ -84,7 +85,8 @@ VectorEnvironment::Group& VectorEnvironment::idle_group(std::int32_t index) {
   Group& group = group_at(index);
   if (closed_) throw std::logic_error("the vector environment is closed");
   if (group.round != Round::kIdle) {
-    throw std::logic_error("group " + std::to_string(index) + ": recv() must come before the next send or reset");
+    throw std::logic_error("group " + std::to_string(index) +
+                           ": recv() must come before the next send or reset");
   }
   return group;
 }
@@ -154,7 +156,7 @@ void VectorEnvironment::begin(Group& group, Round round) {
 }
 
 void VectorEnvironment::run_rows(Group& group, std::int32_t begin, std::int32_t end) {
-  for (std::int32_t row = begin; row < end; ++row) {
+  for (std::int32_t row = begin; row < end && !closed_; ++row) {
     Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
     try {
       run_row(group, row);
@@ -201,7 +203,8 @@ void VectorEnvironment::write_row(Group& group, std::int32_t row, const StepResu
   Environment& environment = *slots_[static_cast<std::size_t>(group.first_env + row)].environment;
   StepArrays& arrays = group.arrays;
   const auto i = static_cast<std::size_t>(row);
-  environment.write_observation(std::span(arrays.observation).subspan(i * observation_size_, observation_size_));
+  environment.write_observation(
+      std::span(arrays.observation).subspan(i * observation_size_, observation_size_));
   arrays.reward[i] = static_cast<float>(result.reward);
   arrays.terminated[i] = result.terminated ? 1 : 0;
   arrays.truncated[i] = result.truncated ? 1 : 0;
@@ -231,7 +234,7 @@ void VectorEnvironment::wait_for(Group& group) {
   }
   std::unique_lock lock(mutex_);
   done_.wait(lock, [&] { return group.pending == 0 || closed_; });
-  if (group.pending != 0) throw std::runtime_error("the vector environment is closed");
+  if (closed_) throw std::runtime_error("the vector environment is closed");
 }
 
 void VectorEnvironment::collect(Group& group) {

@@ -1,12 +1,12 @@
-// Many environments in groups that are stepped asynchronously: send(group, actions) returns at once, recv(group)
-// waits for the results, and meanwhile another group can be answered. Worker threads do the stepping; what comes
-// out is the same bytes whatever their number, because an environment's episodes depend on (seed, environment,
-// episode) alone and each writes to rows of its own. Different groups may be used from different threads; one
-// group, from one at a time.
+// Many environments in groups that are stepped asynchronously: send(group, actions) returns at once,
+// recv(group) waits for the results, and meanwhile another group can be answered. Worker threads do the
+// stepping; what comes out is the same bytes whatever their number, because an environment's episodes depend
+// on (seed, environment, episode) alone and each writes to rows of its own. Different groups may be used from
+// different threads; one group, from one at a time.
 //
-// Episodes follow each other by Gymnasium's NEXT_STEP rule: the step that ends one returns its last observation
-// with `terminated` or `truncated`; the next send's action for that environment is ignored, and brings the next
-// episode's first observation with reward 0 and `first` set.
+// Episodes follow each other by Gymnasium's NEXT_STEP rule: the step that ends one returns its last
+// observation with `terminated` or `truncated`; the next send's action for that environment is ignored, and
+// brings the next episode's first observation with reward 0 and `first` set.
 #pragma once
 
 #include <atomic>
@@ -60,8 +60,8 @@ class VectorEnvironment {
   std::size_t num_actions() const { return shared_.actions.size(); }
   const EnvironmentShared& shared() const { return shared_; }
 
-  // Each of these three begins a round that recv() completes. They throw std::logic_error while one is under way
-  // or after close(), std::invalid_argument for a bad argument, and do nothing then.
+  // Each of these three begins a round that recv() completes. They throw std::logic_error while one is under
+  // way or after close(), std::invalid_argument for a bad argument, and do nothing then.
   //
   // A new episode in every environment of the group, each the next of its own series.
   void reset(std::int32_t group);
@@ -71,8 +71,8 @@ class VectorEnvironment {
   void send(std::int32_t group, std::span<const std::int32_t> actions);
 
   // Waits for the group's round. Throws std::logic_error if none was begun, std::runtime_error naming the
-  // environment if stepping it failed (the group then needs a reset), or if close() came in between. The arrays
-  // stay as they are until the group's next round.
+  // environment if stepping it failed (the group then needs a reset), or if close() came in between. The
+  // arrays stay as they are until the group's next round.
   const StepArrays& recv(std::int32_t group);
   // The group's arrays, whose addresses never change.
   const StepArrays& arrays(std::int32_t group) const { return group_at(group).arrays; }

@@ -1,0 +1,161 @@
+#include "environment/vector_environment.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace mvfstrl {
+namespace {
+
+EnvironmentConfig small() {
+  EnvironmentConfig config;
+  ScenarioConfig lossy = config.scenarios[0];
+  lossy.name = "lossy";
+  lossy.loss = {0, 0.05, false};
+  lossy.uplink = CellularRateScenario{};
+  config.scenarios.push_back(lossy);
+  config.scenarios[0].uplink = ConstantRateScenario{{2, 20, true}};
+  config.episode = Duration::from_ms(1'500);
+  return config;
+}
+
+struct Everything {
+  std::vector<float> observation, reward;
+  std::vector<std::uint8_t> truncated, first;
+  std::vector<std::int32_t> job;
+  std::vector<std::uint64_t> seeds;
+  std::vector<double> returns;
+  bool operator==(const Everything&) const = default;
+};
+
+template <class T>
+void append(std::vector<T>& to, const std::vector<T>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+// Two groups in turn, the way an actor uses them.
+Everything play(int threads, std::uint64_t seed, int rounds = 40) {
+  VectorEnvironment environment(small(),
+                                {.num_envs = 12, .num_groups = 2, .num_threads = threads, .seed = seed});
+  Everything all;
+  for (std::int32_t g = 0; g < 2; ++g) environment.reset(g);
+  for (int round = 0; round < rounds; ++round) {
+    for (std::int32_t g = 0; g < 2; ++g) {
+      const StepArrays& arrays = environment.recv(g);
+      append(all.observation, arrays.observation);
+      append(all.reward, arrays.reward);
+      append(all.truncated, arrays.truncated);
+      append(all.first, arrays.first);
+      append(all.job, arrays.job);
+      std::vector<std::int32_t> actions;
+      for (int i = 0; i < 6; ++i) actions.push_back((round + i + g) % 5);
+      environment.send(g, actions);
+    }
+  }
+  for (std::int32_t g = 0; g < 2; ++g) environment.recv(g);
+  for (const EpisodeReport& report : environment.drain_episodes()) {
+    all.seeds.push_back(report.seed);
+    all.returns.push_back(report.episode_return);
+  }
+  return all;
+}
+
+TEST(VectorEnvironment, SameSeedSameBytesWhateverTheThreads) {
+  const Everything expected = play(0, 7);
+  EXPECT_GE(expected.seeds.size(), 24U);
+  for (const int threads : {1, 2, 4}) EXPECT_TRUE(play(threads, 7) == expected) << threads << " threads";
+  EXPECT_FALSE(play(2, 8) == expected);
+}
+
+TEST(VectorEnvironment, NextStepReset) {
+  VectorEnvironment environment(small(), {.num_envs = 1, .num_threads = 1});
+  const std::vector<std::int32_t> keep = {0};
+  environment.reset(0);
+  EXPECT_EQ(environment.recv(0).first[0], 1);
+  for (int step = 1; step <= 14; ++step) {
+    environment.send(0, keep);
+    const StepArrays& arrays = environment.recv(0);
+    EXPECT_EQ(arrays.first[0], 0);
+    EXPECT_EQ(arrays.truncated[0], step == 14 ? 1 : 0);
+    EXPECT_EQ(arrays.terminated[0], 0);
+  }
+  EXPECT_EQ(environment.drain_episodes().size(), 1U);
+  environment.send(0, keep);
+  const StepArrays& arrays = environment.recv(0);
+  EXPECT_EQ(arrays.first[0], 1);
+  EXPECT_EQ(arrays.reward[0], 0.0F);
+  EXPECT_EQ(arrays.truncated[0], 0);
+  EXPECT_TRUE(environment.drain_episodes().empty());
+}
+
+TEST(VectorEnvironment, ResetWithPlaysExactlyTheEpisodesAskedFor) {
+  VectorEnvironment environment(small(), {.num_envs = 3, .num_threads = 2});
+  const std::vector<std::uint64_t> seeds = {41, 41, ~std::uint64_t{0}};
+  const std::vector<std::int32_t> scenarios = {1, 1, 0};
+  environment.reset_with(0, seeds, scenarios);
+  const std::vector<std::int32_t> keep(3, 0);
+  environment.recv(0);
+  for (int step = 0; step < 14; ++step) {
+    environment.send(0, keep);
+    const StepArrays& arrays = environment.recv(0);
+    EXPECT_EQ(arrays.job, scenarios);
+    EXPECT_EQ(arrays.reward[0], arrays.reward[1]);
+  }
+  const auto reports = environment.drain_episodes();
+  ASSERT_EQ(reports.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(reports[i].seed, seeds[i]);
+    EXPECT_EQ(reports[i].scenario_index, scenarios[i]);
+    EXPECT_EQ(reports[i].env, static_cast<std::int64_t>(i));
+  }
+}
+
+TEST(VectorEnvironment, MisuseIsRefusedAndHarmless) {
+  VectorEnvironment environment(small(), {.num_envs = 2, .num_groups = 2});
+  const std::vector<std::int32_t> keep = {0};
+  const std::vector<std::int32_t> five = {5};
+  const std::vector<std::int32_t> two = {0, 0};
+  EXPECT_THROW(environment.recv(0), std::logic_error);
+  EXPECT_THROW(environment.send(0, keep), std::logic_error) << "not reset yet";
+  environment.reset(0);
+  EXPECT_THROW(environment.reset(0), std::logic_error) << "not received yet";
+  EXPECT_THROW(environment.reset(2), std::invalid_argument);
+  environment.recv(0);
+  EXPECT_THROW(environment.send(0, five), std::invalid_argument);
+  EXPECT_THROW(environment.send(0, two), std::invalid_argument);
+  environment.send(0, keep);
+  EXPECT_EQ(environment.recv(0).first[0], 0);
+  const std::vector<std::uint64_t> seed = {1};
+  EXPECT_THROW(environment.reset_with(0, seed, five), std::invalid_argument);
+  EXPECT_THROW(VectorEnvironment(small(), {.num_envs = 3, .num_groups = 2}), std::invalid_argument);
+  EXPECT_THROW(VectorEnvironment(small(), {.num_envs = 0}), std::invalid_argument);
+}
+
+TEST(VectorEnvironment, CloseEndsAWaitAndAllUse) {
+  EnvironmentConfig config = small();
+  config.episode = Duration::from_ms(60'000);
+  config.action_delay = ConstantDelay{Duration::from_ms(59'000)};  // a step is an episode
+  VectorEnvironment environment(config, {.num_envs = 64, .num_threads = 1});
+  environment.reset(0);
+  environment.recv(0);
+  const std::vector<std::int32_t> keep(64, 0);
+  environment.send(0, keep);
+  std::thread closer([&] { environment.close(); });
+  try {
+    environment.recv(0);  // the round may be done before close() comes
+  } catch (const std::runtime_error&) {
+  }
+  closer.join();
+  environment.close();
+  EXPECT_THROW(environment.reset(0), std::logic_error);
+}
+
+TEST(EpisodeSeed, DiffersByEverything) {
+  EXPECT_NE(episode_seed(1, 0, 0), episode_seed(2, 0, 0));
+  EXPECT_NE(episode_seed(1, 0, 0), episode_seed(1, 1, 0));
+  EXPECT_NE(episode_seed(1, 0, 0), episode_seed(1, 0, 1));
+  EXPECT_NE(episode_seed(1, 0, 1), episode_seed(1, 1, 0));
+}
+
+}  // namespace
+}  // namespace mvfstrl
