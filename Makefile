@@ -13,7 +13,7 @@ help: ## Show this list
 setup: ## Create .venv with pinned packages and the native extension
 	@tools/setup.sh train
 
-train: setup ## Set up, then train and test an agent: python run.py agent=impala env=lte $(ARGS)
+train: setup ## Set up, then train and test an agent; ARGS="env=umts total_steps=100000" override what they name
 	$(PYTHON_IN_VENV) run.py agent=impala env=lte $(ARGS)
 
 test: ## Set up, then run all native and Python tests

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,38 @@ def test_fidelity_example() -> None:
     assert list(row) == ["scenario", "scheme", "repeat", "seeds", "marked", "metrics"]
     fields = [field.name for field in dataclasses.fields(Difference)]
     assert list(row["metrics"]["throughput_mbps"]) == [*fields, "difference", "marked"]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short training run."""
+    folder = tmp_path_factory.mktemp("run")
+    overrides = ["env=constant", "total_steps=1000", "agent.unroll_length=10", "actors.envs=4"]
+    overrides += ["env.episode_ms=2000", "tracker=none", "device=cpu", "test.runs=1", "test.schemes=[cubic]"]
+    command = [sys.executable, str(ROOT / "run.py"), *overrides, f"hydra.run.dir={folder}"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def test_a_run_leaves_the_files_that_the_page_lists(finished_run: Path) -> None:
+    table = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8").split("### config.yaml")[0]
+    listed = {re.sub(r"\d{12}", "*", name) for name in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
+    files = [file.relative_to(finished_run) for file in finished_run.rglob("*") if file.is_file()]
+    left = {re.sub(r"\d{12}", "*", str(file)) for file in files if file.parts[0] != ".hydra"}
+    assert left <= listed
+    assert listed - left == {"non_finite_batch_*.pt", "policy.pt", "policy.json"}
+
+
+def test_metrics_example(finished_run: Path) -> None:
+    rows = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
+    assert set(json_example("metrics")) == set().union(*rows)
+
+
+def test_checkpoint_example(finished_run: Path) -> None:
+    import torch
+
+    (path, *_) = sorted((finished_run / "checkpoints").iterdir())
+    shown, actual = json_example("checkpoint"), torch.load(path, weights_only=True)
+    assert list(shown) == list(actual)
+    assert set(shown["content"]) == set(actual["content"])
+    assert (shown["format"], shown["version"]) == (actual["format"], actual["version"])
