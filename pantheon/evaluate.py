@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from mvfstrl.agents.base import AgentConfig
 from mvfstrl.agents.schemes import SCHEMES, FixedConfig
 from mvfstrl.errors import ConfigError
+from mvfstrl.trackers import show_comparison
 from pantheon import figures
 from pantheon.episodes import Floats, Played, play
 from pantheon.oracle import find_oracle
@@ -41,6 +42,7 @@ SHUFFLED = " (shuffled)"
 def test(cfg: Config, run: RunDirectory) -> float:
     """Evaluates, reports into the run directory and returns the mean reward of the agent under test."""
     table = evaluate(cfg, _agent(cfg, run), run.path)
+    show_comparison(cfg, run, table, run.path / "comparison.png")
     summaries = summarise(table)
     own = [s for s in summaries if s.scheme == cfg.agent.name and s.flow == 0]
     return own[-1].metrics["reward"].mean  # the last one is over all scenarios

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -20,7 +22,7 @@ from mvfstrl.config import Config, compose
 from mvfstrl.live import LiveLine, describe
 from mvfstrl.metrics import read_metrics
 from mvfstrl.rundir import RunDirectory
-from mvfstrl.trackers import open_tracker
+from mvfstrl.trackers import open_tracker, show_comparison
 from mvfstrl.trackers.background import BackgroundTracker
 from mvfstrl.trackers.wandb import key_configured, offline_reason, run_id
 
@@ -40,6 +42,13 @@ def no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     yield
     if sys.modules.get("wandb") is not None:
         sys.modules["wandb"].teardown()  # what it read of this test's environment
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    file = tmp_path / "comparison.png"
+    matplotlib.image.imsave(file, np.full((4, 4, 3), 0.5))
+    return file
 
 
 @pytest.fixture
@@ -238,6 +247,17 @@ def test_a_resumed_run_keeps_its_wandb_id(run: RunDirectory, tmp_path: Path) -> 
     assert run_id(run) == run_id(RunDirectory(run.path)) != run_id(RunDirectory(tmp_path / "other"))
 
 
+def test_a_comparison_follows_the_training_into_the_same_run(
+    run: RunDirectory, picture: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_tracker(wandb_config(), run) as tracker:
+        tracker.log({"reward": 1.0}, 10)
+    show_comparison(wandb_config(), run, pd.DataFrame({"scheme": ["cubic"], "reward": [1.0]}), picture)
+    assert {file.stem for file in offline_files(run)} == {f"run-{run_id(run)}"}
+    assert len(offline_files(run)) == 2
+    assert not any("stopped" in record.getMessage() for record in caplog.records)
+
+
 # --- tensorboard ---
 
 
@@ -250,6 +270,16 @@ def test_tensorboard_writes_events(run: RunDirectory) -> None:
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("reward")] == [(10, 1.5)]
     assert [event.value for event in events.Scalars("actions/1")] == [0.75]
+
+
+def test_tensorboard_shows_a_comparison(run: RunDirectory, picture: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    show_comparison(compose(["tracker=tensorboard"]), run, pd.DataFrame({"scheme": ["cubic"]}), picture)
+    events = EventAccumulator(str(run.path / "tensorboard"))
+    events.Reload()
+    assert events.Tags()["images"] == ["test/throughput_and_delay"]
+    assert events.Tags()["tensors"] == ["test/comparison/text_summary"]
 
 
 # --- live line ---

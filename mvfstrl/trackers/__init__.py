@@ -14,7 +14,7 @@ from mvfstrl.trackers.background import BackgroundTracker
 from mvfstrl.trackers.base import Tracker
 from mvfstrl.trackers.local import LocalTracker
 
-__all__ = ["RunTracker", "Tracker", "open_tracker"]
+__all__ = ["RunTracker", "Tracker", "open_tracker", "show_comparison"]
 
 
 class RunTracker:
@@ -49,12 +49,23 @@ class RunTracker:
 def open_tracker(cfg: Config, run: RunDirectory, *, after: int = -1) -> RunTracker:
     """The run directory's metrics and the chosen tracker. `after`: the step of the checkpoint that the run
     resumes from; rows that an interrupted start wrote beyond it are dropped. -1: a fresh start."""
-    trackers: list[Tracker] = [LocalTracker(run.metrics(after=after))]
+    return RunTracker([LocalTracker(run.metrics(after=after)), *_chosen(cfg, run, after)])
+
+
+def show_comparison(cfg: Config, run: RunDirectory, table: pd.DataFrame, figure: Path) -> None:
+    """Puts a finished test beside the training's metrics in the chosen tracker."""
+    for tracker in _chosen(cfg, run, -1):
+        tracker.log_table("test/comparison", table, cfg.total_steps)
+        tracker.log_figure("test/throughput_and_delay", figure, cfg.total_steps)
+        tracker.close()
+
+
+def _chosen(cfg: Config, run: RunDirectory, after: int) -> list[Tracker]:
     if isinstance(cfg.tracker, WandbConfig):
-        trackers.append(BackgroundTracker("wandb", lambda: _wandb(cfg, run)))
-    elif isinstance(cfg.tracker, TensorboardConfig):
-        trackers.append(BackgroundTracker("tensorboard", lambda: _tensorboard(run, after)))
-    return RunTracker(trackers)
+        return [BackgroundTracker("wandb", lambda: _wandb(cfg, run))]
+    if isinstance(cfg.tracker, TensorboardConfig):
+        return [BackgroundTracker("tensorboard", lambda: _tensorboard(run, after))]
+    return []
 
 
 # Imported when made, on the tracker's thread: wandb and TensorBoard take seconds to import.
