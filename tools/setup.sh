@@ -130,7 +130,7 @@ check_machine() {
     die "missing: ${NEEDED[*]} (Python >= 3.11 with venv and headers, a C++20 compiler, make, GoogleTest, ...);
   install them with this system's package manager, then run this again"
   fi
-  if ((EUID != 0)) || [[ "${INSTALL[0]}" != apt-get ]]; then
+  if [[ "$(id -u)" != 0 ]] || [[ "${INSTALL[0]}" != apt-get ]]; then
     die "missing: ${NEEDED[*]}. Run this line, then the same command again:
   sudo ${INSTALL[*]}"
   fi
