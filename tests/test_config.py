@@ -197,6 +197,22 @@ def test_agents_become_controllers() -> None:
     assert native_config(compose(), agent=cfg.agent)["flows"][0]["controller"]["beta"] == 0.5
 
 
+def test_every_typed_knob_reaches_the_core() -> None:
+    cfg = compose(
+        ["history=count", "history.window_ms=50", "history.window_events=3", "history.length=7"]
+        + ["reward=linear", "reward.delay_factor=0.25", "env.episode_ms=5000", "transport=virtual_paced"]
+        + ["actions.min_window_packets=3", "actions.max_window_packets=9", "actions.initial_window_packets=5"]
+    )
+    built = native_config(cfg)
+    expected = {"window_kind": "count", "window_ms": 50.0, "window_events": 3, "history": 7}
+    assert built["observation"] == expected
+    assert (built["reward"]["kind"], built["reward"]["delay_factor"]) == ("linear", 0.25)
+    assert built["episode_ms"] == 5000.0
+    assert built["transport"]["pacing"] is True
+    bounds = [built["actions"][f"{name}_window_packets"] for name in ("min", "initial", "max")]
+    assert bounds == [3, 5, 9]
+
+
 def test_unquoted_actions_keep_their_signs() -> None:
     cfg = compose(["actions.choices=[0,/2,-10,+10,*2,*1.1]"])
     assert native_config(cfg)["actions"]["list"] == ["0", "/2", "-10", "+10", "*2", "*1.1"]
