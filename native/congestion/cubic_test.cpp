@@ -100,6 +100,17 @@ TEST(CubicMvfst, LossCutsToSeventyPercentOnceAFlight) {
   EXPECT_EQ(story.cubic.pacing_gain(), 1.25);
 }
 
+TEST(CubicMvfst, TheLastPacketSentBeforeTheCutDoesNotCutAgain) {
+  Cubic cubic(CubicConfig{}, WindowLimits{});
+  TestSender sender(cubic);
+  sender.fill_window();
+  sender.advance(kRtt);
+  sender.lose(1);
+  const ByteCount window = cubic.congestion_window();
+  sender.lose(9);
+  EXPECT_EQ(cubic.congestion_window(), window);
+}
+
 TEST(CubicMvfst, RecoveryEndsWithTheFirstPacketSentAfterTheCut) {
   AfterLoss story(CubicConfig{}, 100);
   story.sender.fill_window();

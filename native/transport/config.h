@@ -1,5 +1,5 @@
 // What a QUIC endpoint is told. Every default is a constant of mvfst;
-// docs/decisions/0001-transport-mirrors-mvfst.md says where each comes from and what is simplified.
+// docs/decisions/0003-transport-mirrors-mvfst.md says where each comes from and what is simplified.
 #pragma once
 
 #include <cstdint>

@@ -28,6 +28,7 @@ struct Recorder : ConnectionObserver {
   struct Event {
     std::int64_t acked = 0;
     std::int64_t lost = 0;
+    std::int64_t app_limited = 0;
     bool persistent = false;
     std::optional<Duration> rtt;
     ByteCount window;
@@ -36,6 +37,7 @@ struct Recorder : ConnectionObserver {
                 const ConnectionStats& stats) override {
     Event event;
     if (ack != nullptr) {
+      for (const AckedPacket& packet : ack->packets) event.app_limited += packet.app_limited ? 1 : 0;
       event.acked = static_cast<std::int64_t>(ack->packets.size());
       event.rtt = ack->rtt;
     }
@@ -297,6 +299,7 @@ TEST(Sender, RatedSourceMarksItsPacketsAsLimitedByTheApplication) {
   EXPECT_EQ(f.sender.next_timer(), at(10));
   EXPECT_EQ(f.flush(at(35)), 3);  // what three more intervals produced
   f.ack(at(60), {{0, 3}});
+  EXPECT_EQ(f.last().app_limited, 3);  // all but the first, which nothing had held back
   EXPECT_EQ(f.flush(at(60)), 3);
 }
 
