@@ -32,12 +32,20 @@ class Duration {
   constexpr Duration operator-() const { return Duration(-ns_); }
   constexpr Duration operator+(Duration o) const { return Duration(ns_ + o.ns_); }
   constexpr Duration operator-(Duration o) const { return Duration(ns_ - o.ns_); }
-  constexpr Duration& operator+=(Duration o) { ns_ += o.ns_; return *this; }
-  constexpr Duration& operator-=(Duration o) { ns_ -= o.ns_; return *this; }
+  constexpr Duration& operator+=(Duration o) {
+    ns_ += o.ns_;
+    return *this;
+  }
+  constexpr Duration& operator-=(Duration o) {
+    ns_ -= o.ns_;
+    return *this;
+  }
   constexpr Duration operator*(std::int64_t k) const { return Duration(ns_ * k); }
   constexpr Duration operator/(std::int64_t k) const { return Duration(ns_ / k); }
   Duration scaled(double k) const { return Duration(std::llround(static_cast<double>(ns_) * k)); }
-  constexpr double operator/(Duration o) const { return static_cast<double>(ns_) / static_cast<double>(o.ns_); }
+  constexpr double operator/(Duration o) const {
+    return static_cast<double>(ns_) / static_cast<double>(o.ns_);
+  }
 
  private:
   constexpr explicit Duration(std::int64_t ns) : ns_(ns) {}
@@ -63,7 +71,10 @@ class TimePoint {
   constexpr TimePoint operator+(Duration d) const { return TimePoint(ns_ + d.ns()); }
   constexpr TimePoint operator-(Duration d) const { return TimePoint(ns_ - d.ns()); }
   constexpr Duration operator-(TimePoint o) const { return Duration::from_ns(ns_ - o.ns_); }
-  constexpr TimePoint& operator+=(Duration d) { ns_ += d.ns(); return *this; }
+  constexpr TimePoint& operator+=(Duration d) {
+    ns_ += d.ns();
+    return *this;
+  }
 
  private:
   constexpr explicit TimePoint(std::int64_t ns) : ns_(ns) {}
@@ -81,8 +92,14 @@ class ByteCount {
   constexpr auto operator<=>(const ByteCount&) const = default;
   constexpr ByteCount operator+(ByteCount o) const { return ByteCount(bytes_ + o.bytes_); }
   constexpr ByteCount operator-(ByteCount o) const { return ByteCount(bytes_ - o.bytes_); }
-  constexpr ByteCount& operator+=(ByteCount o) { bytes_ += o.bytes_; return *this; }
-  constexpr ByteCount& operator-=(ByteCount o) { bytes_ -= o.bytes_; return *this; }
+  constexpr ByteCount& operator+=(ByteCount o) {
+    bytes_ += o.bytes_;
+    return *this;
+  }
+  constexpr ByteCount& operator-=(ByteCount o) {
+    bytes_ -= o.bytes_;
+    return *this;
+  }
   constexpr ByteCount operator*(std::int64_t k) const { return ByteCount(bytes_ * k); }
   constexpr ByteCount operator/(std::int64_t k) const { return ByteCount(bytes_ / k); }
 
