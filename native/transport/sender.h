@@ -5,6 +5,10 @@
 //     sender.on_timer(now);  sender.on_ack(now, frame);
 //     while (sender.next_packet(now, packet)) path.enter(now, packet);
 //     wake_up_at(sender.next_timer());
+//
+// Drain next_packet() after *each* ACK, also of several that arrive at one instant: mvfst's server reads one
+// packet a loop and writes. HyStart's rounds end with what had been sent, so the order shows: with all ACKs
+// first, CUBIC leaves slow start at nearly twice the window where ACKs come in batches (scenario s14).
 #pragma once
 
 #include <cstdint>
