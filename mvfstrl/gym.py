@@ -85,7 +85,6 @@ class CongestionControlEnv(gymnasium.Env[NDArray[np.float32], SupportsInt]):
         episode_seed = self.np_random.integers(2**63, size=1, dtype=np.uint64)
         self._native.reset_with(0, episode_seed, np.array([_DRAWN], dtype=np.int32))
         batch = self._native.recv(0)
-        self._native.drain_episodes()  # the report of an episode that was cut short
         self._running = True
         return batch.observation[0].copy(), self._info(batch)
 
@@ -148,7 +147,6 @@ class CongestionControlVectorEnv(
         assert self._native is not None
         self._native.reset(0)
         batch = self._native.recv(0)
-        self._native.drain_episodes()  # the reports of episodes that were cut short
         return batch.observation.copy(), self._infos(batch)
 
     def step(

@@ -84,6 +84,16 @@ def test_an_episode_is_truncated_at_its_limit_and_then_needs_a_reset(env: Conges
         env.step(0)
 
 
+def test_an_episode_that_was_cut_short_leaves_no_report(env: CongestionControlEnv) -> None:
+    env.reset(seed=0)
+    env.step(0)
+    env.reset()
+    info: dict[str, Any] = {}
+    while "report" not in info:
+        *_, info = env.step(0)
+    assert info["report"]["steps"] > 1
+
+
 def test_a_finished_transfer_terminates() -> None:
     made = CongestionControlEnv("constant", ["env.app={kind: fixed_size, size_bytes: 20000}"])
     made.reset(seed=0)
@@ -153,10 +163,13 @@ def test_the_vector_environment_is_repeatable_whatever_its_threads() -> None:
 
 
 def test_environments_differ_and_go_on_after_a_reset_without_a_seed() -> None:
-    envs = make_vector()
-    first, _ = envs.reset(seed=1)
-    second, _ = envs.reset()
-    assert len({row.tobytes() for row in [*first, *second]}) == 6
+    def two_resets() -> list[Any]:
+        envs = make_vector()
+        return [*envs.reset(seed=1)[0], *envs.reset()[0]]
+
+    rows = [row.tobytes() for row in two_resets()]
+    assert len(set(rows)) == 6
+    assert rows == [row.tobytes() for row in two_resets()]
 
 
 def test_the_step_after_the_last_brings_the_next_episode() -> None:
