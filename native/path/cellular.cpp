@@ -41,9 +41,7 @@ void CellularProcess::step_rate() {
     tick_end_ += std::max(kTick, Duration::from_seconds(seconds));
     return;
   }
-  // Reflected at both ends; the clamp matters only where one step spans the whole range.
-  const double reflected = std::abs(moved);
-  rate_ = std::clamp(reflected > max_ ? 2 * max_ - reflected : reflected, 0.0, max_);
+  rate_ = std::min(std::abs(moved), max_);
   tick_end_ += kTick;
 }
 

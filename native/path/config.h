@@ -35,7 +35,7 @@ struct TraceRate {
 // Sprout's model of a cellular link (Winstein, Sivaraman, Balakrishnan: "Stochastic forecasts achieve high
 // throughput and low delay over cellular networks", NSDI 2013, section 3): opportunities of 1500 bytes are a
 // Poisson process whose rate wanders as Brownian motion and sticks at zero during outages. Three changes let
-// long runs have a given mean and variation: the rate is drawn back to a level, reflected at a maximum, and
+// long runs have a given mean and variation: the rate is drawn back to a level, capped at a maximum, and
 // opportunities come in bursts of geometric size. All rates count opportunities as 1500 bytes.
 struct CellularParameters {
   Bandwidth level = Bandwidth::from_mbps(5);       // what the rate is drawn back to; the mean is near it

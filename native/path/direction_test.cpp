@@ -150,6 +150,16 @@ TEST(TraceLink, DelayFirstReleasesAtWholeMilliseconds) {
       << "released at 24 ms, sent by the next opportunity";
 }
 
+TEST(TraceLink, PacketReachesTheLinkOnItsMillisecondClock) {
+  Direction direction(trace({1}, 20), Order::kDelayLossLink, Rng());
+  direction.enter(TimePoint::from_ns(4 * kMs + 600'000),
+                  {.id = 0, .entered = {}, .left = {}, .flow = 0, .size_bytes = 9});
+  Packet out;
+  ASSERT_TRUE(direction.advance(TimePoint::from_ms(25), out));
+  EXPECT_EQ(out.entered, TimePoint::from_ms(24));
+  EXPECT_EQ(out.left, TimePoint::from_ms(25));
+}
+
 TEST(TraceLink, DelayAfterStartsAtTheOpportunity) {
   Driver driver(trace({1}, 20), Order::kLinkLossDelay);
   driver.send(TimePoint::from_ns(4 * kMs + 600'000), 0, 100);
