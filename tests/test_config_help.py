@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
         ("totl_steps=5", "total_steps=5"),
         ("env.delay=3", "env.delay_ms=3"),
         ("agent.learning_rate=0.1", "agent.optimizer.learning_rate=0.1"),
+        ("job_id=critic", "agent.network.job_id=critic"),
         ("evn=lte", "env=lte"),
         ("env.scenarios.lte.dealy_ms=3", "env.scenarios.lte.delay_ms=3"),
     ],
@@ -32,7 +33,7 @@ def test_a_near_match_is_hinted(argument: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", ["env=lte", "seed=3", "env=zzzzz", "--help", "a=b=c=[", "env.delay_ms=[1,2]"]
+    "argument", ["env=lte", "seed=3", "env=satellite", "--help", "a=b=c=[", "env.delay_ms=[1,2]"]
 )
 def test_nothing_is_hinted_without_a_near_match(argument: str) -> None:
     assert hints([argument]) == []
