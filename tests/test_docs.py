@@ -36,6 +36,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+TREES = "conf|docs|mvfstrl|native|pantheon|tests|tools"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_files_exist(page: Path) -> None:
+    if page.parent.name == "decisions":
+        return  # records of their day
+    named = set(re.findall(rf"(?<![\w./])((?:{TREES})/[\w./-]*\w)", page.read_text(encoding="utf-8")))
+    assert not {name for name in named if "NAME" not in name and not (ROOT / name).exists()}
+
+
 def config_keys() -> set[str]:
     """Every dotted key that some composition of the configuration has."""
     from mvfstrl.config import compose
