@@ -274,7 +274,7 @@ def yaml(fits: Sequence[Fit]) -> str:
 
 
 def draw(fits: Sequence[Fit], path: Path) -> None:
-    """A row a trace: one run beside the recording, then the distribution and autocorrelation over many runs."""
+    """A row a trace: a run beside the recording, then distribution and autocorrelation over many runs."""
     import matplotlib
 
     matplotlib.use("Agg")
