@@ -1,7 +1,7 @@
 """Runs environment_bench and counts the instructions that a data packet costs: `run_bench.py PROGRAM`.
 
-Prints one JSON object `{"name", "value", "unit"}` a line. Instructions are counted by valgrind as the difference
-of two run lengths, so start-up does not count; episode starts, observations and reports do.
+Prints one JSON object `{"name", "value", "unit"}` a line. Instructions are counted by valgrind as the
+difference of two run lengths, so start-up does not count; episode starts, observations and reports do.
 """
 
 from __future__ import annotations
