@@ -198,11 +198,11 @@ def test_agents_become_controllers() -> None:
 
 
 def test_every_typed_knob_reaches_the_core() -> None:
-    cfg = compose(
-        "history=count history.window_ms=50 history.window_events=3 history.length=7 reward=linear "
-        "reward.delay_factor=0.25 env.episode_ms=5000 transport=virtual_paced actions.min_window_packets=3 "
-        "actions.max_window_packets=9 actions.initial_window_packets=5".split()
-    )
+    overrides = ["history=count", "history.window_ms=50", "history.window_events=3", "history.length=7"]
+    overrides += ["reward=linear", "reward.delay_factor=0.25", "env.episode_ms=5000"]
+    overrides += ["actions.min_window_packets=3", "actions.max_window_packets=9"]
+    overrides += ["actions.initial_window_packets=5", "transport=virtual_paced"]
+    cfg = compose(overrides)
     built = native_config(cfg)
     expected = {"window_kind": "count", "window_ms": 50.0, "window_events": 3, "history": 7}
     assert built["observation"] == expected
