@@ -217,6 +217,16 @@ def test_a_silent_server_is_given_up_in_time(silent_server: str, monkeypatch: py
     assert time.monotonic() - started < 1.5
 
 
+def test_a_stuck_name_look_up_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = threading.Event()
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: stuck.wait(5))
+    started = time.monotonic()
+    assert offline_reason("https://wandb.example", started + 0.3) is not None
+    assert time.monotonic() - started < 2.0
+    stuck.set()
+
+
 def test_an_absent_server_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     started = time.monotonic()
