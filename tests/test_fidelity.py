@@ -55,10 +55,14 @@ def test_the_truths_own_spread_is_allowed() -> None:
     assert marked(ROW, dataclasses.replace(OURS, throughput_mbps=11.1), [ROW, other]) == ["throughput_mbps"]
 
 
-def test_several_seeds_are_averaged() -> None:
-    ours = [dataclasses.replace(OURS, throughput_mbps=value) for value in (9.0, 12.0)]
+@pytest.mark.parametrize(("values", "is_marked"), [((9.0, 13.0), False), ((10.1, 11.9), True)])
+def test_seeds_are_averaged_and_excuse_a_truth_in_their_midst(
+    values: tuple[float, ...], is_marked: bool
+) -> None:
+    ours = [dataclasses.replace(OURS, throughput_mbps=value) for value in values]
     difference = fidelity.compare(ROW, [ROW], ours).metrics["throughput_mbps"]
-    assert (difference.ours, difference.ours_low, difference.ours_high) == (10.5, 9.0, 12.0)
+    assert (difference.ours, difference.ours_low, difference.ours_high) == (11.0, *values)
+    assert difference.marked is is_marked
 
 
 def test_cellular_scenarios_send_acks_over_the_reverse_trace() -> None:
