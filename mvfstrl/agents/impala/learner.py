@@ -15,6 +15,9 @@ from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.agents.impala.value_scale import ValueScale
 from mvfstrl.errors import MvfstrlError
 
+OBSERVED_ROWS = 4
+"""Every so many rows enter the observation statistics: neighbours in time say much the same."""
+
 
 class NonFiniteLossError(MvfstrlError):
     """A loss or gradient that is no number. Parameters are still those from before the batch."""
@@ -70,7 +73,7 @@ class Learner:
         # gradient.
         value, targets = self.network.value, output.targets
         self.scale.update(targets.targets, targets.advantages, batch.job[:-1], output.valid, value)
-        self.network.normalizer.update(batch.observation[:-1])
+        self.network.normalizer.update(batch.observation[:-1:OBSERVED_ROWS])
         self.version += 1
         self.step += batch.action.numel()
         metrics = diagnostics(output, batch)
