@@ -38,6 +38,7 @@ def test_strata_weigh_the_same_and_keep_their_spread_apart() -> None:
     strata = ["slow", "slow", "fast", "fast", "fast", "fast"]
     interval = bootstrap_mean(values, strata)
     assert interval.mean == pytest.approx(50.05)
+    assert interval.low <= interval.mean <= interval.high
     assert interval.high - interval.low < 0.2
     assert bootstrap_mean(values).high - bootstrap_mean(values).low > 50.0
 
