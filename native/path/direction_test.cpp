@@ -90,6 +90,15 @@ TEST(ConstantLink, PacketOnTheWireIsNotInTheQueue) {
   EXPECT_EQ(driver.direction.counters().queue_drops, (Tally{1, 1500}));
 }
 
+TEST(ConstantLink, AllDeparturesUpToAnArrivalMakeRoomForIt) {
+  Direction direction(constant(12, 0, {.kind = QueueKind::kDropTail, .packets = 1}), Order::kLinkLossDelay,
+                      Rng());
+  Packet packet;
+  packet.size_bytes = 1500;
+  for (const std::int64_t ms : {0, 0, 2, 2})
+    EXPECT_TRUE(direction.enter(TimePoint::from_ms(ms), packet)) << ms;
+}
+
 TEST(ConstantLink, QueueBehindTheDelayDropsOnArrivalThere) {
   Driver driver(constant(12, 5, {.kind = QueueKind::kDropTail, .packets = 1}), Order::kDelayLossLink);
   for (std::uint64_t i = 0; i < 4; ++i) driver.send(TimePoint::zero(), i, 1500);
