@@ -35,7 +35,7 @@ COLUMNS = (
     Column("queue_loss", "queue loss", "%", 2, factor=100.0, larger_is_better=False),
 )
 _PADDING = 3  # a space at either side, and the gap between columns
-_FILE_WIDTH = 132  # where the output is no terminal
+_FILE_WIDTH = 160  # where the output is no terminal
 
 
 def comparison_table(summaries: Sequence[Summary], width: int) -> Group:
