@@ -2,18 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace mvfstrl {
 
+std::uint64_t DelayHistogram::count() const {
+  return std::accumulate(bins_.begin(), bins_.end(), std::uint64_t{0});
+}
+
 Duration DelayHistogram::mean() const {
-  return count_ == 0 ? Duration::zero()
-                     : Duration::from_ns(std::llround(sum_ns_ / static_cast<double>(count_)));
+  const std::uint64_t n = count();
+  return n == 0 ? Duration::zero() : Duration::from_ns(static_cast<std::int64_t>((sum_ns_ + n / 2) / n));
 }
 
 Duration DelayHistogram::percentile(double p) const {
-  if (count_ == 0) return Duration::zero();
+  const std::uint64_t n = count();
+  if (n == 0) return Duration::zero();
   const auto rank =
-      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(count_))));
+      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(n))));
   std::uint64_t seen = 0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
     seen += bins_[bin];

@@ -19,11 +19,10 @@ class DelayHistogram {
   void add(Duration delay) {
     const auto ns = static_cast<std::uint64_t>(delay.ns() > 0 ? delay.ns() : 0);
     ++bins_[bin_of(ns >> kUnitBits)];
-    ++count_;
-    sum_ns_ += static_cast<double>(ns);
+    sum_ns_ += ns;
   }
 
-  std::uint64_t count() const { return count_; }
+  std::uint64_t count() const;
   // Zero while empty.
   Duration mean() const;
   // The delay that a fraction `p` of the packets does not exceed: the value of rank max(1, ceil(p n)). Zero
@@ -44,8 +43,7 @@ class DelayHistogram {
   static Duration middle_of(std::size_t bin);
 
   std::array<std::uint32_t, kBins> bins_{};
-  std::uint64_t count_ = 0;
-  double sum_ns_ = 0;
+  std::uint64_t sum_ns_ = 0;  // 580 years of delay
 };
 
 }  // namespace mvfstrl

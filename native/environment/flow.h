@@ -67,7 +67,7 @@ struct Flow {
   std::uint32_t index;
   bool started = false;
   bool stopped = false;
-  bool touched = false;  // in Simulation::touched_
+  bool acked = false;  // an ACK has come in the present instant
   Sender sender;
   Duration own_delay;
   Receiver receiver;
@@ -78,9 +78,10 @@ struct Flow {
   Ring<Delayed> inbound;   // ACKs after it
 
   // Counted for the outcome.
-  Tally sent, delivered, dropped_at_once;
-  Tally inside_at_end;   // on the shared path when the simulation ended
-  ByteCount link_bytes;  // see FlowOutcome; without what was lost at random
+  Tally delivered, dropped_at_once;
+  ByteCount delivered_late;    // of `delivered`: left the link after the flow's stop
+  Tally inside_at_end;         // on the shared path when the simulation ended
+  ByteCount inside_past_link;  // of these: had left the link by then
   ByteCount offered_at_start, offered_at_stop;
   DelayHistogram sojourn;
 };

@@ -52,7 +52,6 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
       delay_(path.uplink.delay),
       overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)) {
   flows_.reserve(flows.size());
-  touched_.reserve(flows.size());
   for (std::uint32_t i = 0; i < flows.size(); ++i) {
     const SchemeConfig& scheme = flows[i].controller;
     const bool agent =
@@ -87,29 +86,17 @@ void Simulation::run_until(TimePoint until) {
 
 void Simulation::deliver_data() {
   Packet packet;
-  while (data_.next_event() <= now_) {
-    if (!data_.advance(now_, packet)) continue;
-    Flow& flow = flows_[packet.flow];
-    arrive(flow, packet);
-    touch(flow);
+  while (data_.next_event() <= now_ && data_.advance(now_, packet)) arrive(flows_[packet.flow], packet);
+  for (Flow& flow : flows_) {
+    if (flow.receiver.next_timer() <= now_) send_acks(flow);
   }
-  for (Flow* flow : touched_) {
-    flow->touched = false;
-    send_acks(*flow);
-  }
-  touched_.clear();
-}
-
-void Simulation::touch(Flow& flow) {
-  if (flow.touched) return;
-  flow.touched = true;
-  touched_.push_back(&flow);
 }
 
 void Simulation::arrive(Flow& flow, const Packet& packet) {
   flow.delivered.add(packet.size_bytes);
   flow.sojourn.add(packet.left - packet.entered);
-  if (packet.left <= flow.stop) flow.link_bytes += ByteCount(packet.size_bytes);
+  if (packet.left > flow.stop) [[unlikely]]
+    flow.delivered_late += ByteCount(packet.size_bytes);
   flow.receiver.on_packet(now_, packet.id);
 }
 
@@ -127,22 +114,22 @@ void Simulation::send_acks(Flow& flow) {
 
 void Simulation::deliver_acks() {
   Packet packet;
-  while (acks_.next_event() <= now_) {
-    if (!acks_.advance(now_, packet)) continue;
+  while (acks_.next_event() <= now_ && acks_.advance(now_, packet)) {
     Flow& flow = flows_[packet.flow];
     if (flow.own_delay.is_zero()) {
       receive_ack(flow, packet.id);
+      flow.acked = true;
     } else {
       flow.inbound.push({now_ + flow.own_delay, packet});
+      flow.refresh();
     }
-    touch(flow);
   }
-  for (Flow* flow : touched_) {
-    flow->touched = false;
-    send_data(*flow);
-    flow->refresh();
+  for (Flow& flow : flows_) {
+    if (!flow.acked) continue;
+    flow.acked = false;
+    send_data(flow);
+    flow.refresh();
   }
-  touched_.clear();
 }
 
 void Simulation::receive_ack(Flow& flow, std::uint64_t sequence) {
@@ -187,7 +174,6 @@ void Simulation::send_data(Flow& flow) {
   while (flow.sender.next_packet(now_, data)) {
     packet.id = data.packet_number;
     packet.size_bytes = static_cast<std::uint32_t>(data.payload.value()) + overhead_bytes_;
-    flow.sent.add(packet.size_bytes);
     if (flow.own_delay.is_zero()) {
       enter_data(flow, packet);
     } else {
@@ -217,7 +203,7 @@ std::vector<FlowOutcome> Simulation::finish() {
   drain_link();
   std::vector<FlowOutcome> outcomes;
   outcomes.reserve(flows_.size());
-  for (const Flow& flow : flows_) outcomes.push_back(outcome(flow, at_end, data_.counters()));
+  for (Flow& flow : flows_) outcomes.push_back(outcome(flow, at_end, data_.counters()));
   return outcomes;
 }
 
@@ -229,15 +215,21 @@ void Simulation::drain_link() {
     if (!data_.advance(next, packet)) continue;
     Flow& flow = flows_[packet.flow];
     flow.inside_at_end.add(packet.size_bytes);
-    if (packet.left <= flow.stop) flow.link_bytes += ByteCount(packet.size_bytes);
+    if (packet.left <= flow.stop) flow.inside_past_link += ByteCount(packet.size_bytes);
   }
 }
 
-FlowOutcome Simulation::outcome(const Flow& flow, const PathCounters& at_end,
+Tally Simulation::sent(Flow& flow) const {
+  const ConnectionStats& stats = flow.sender.stats();
+  const auto packets = static_cast<std::int64_t>(stats.packets_sent);
+  return {packets, stats.bytes_sent.value() + packets * std::int64_t{overhead_bytes_}};
+}
+
+FlowOutcome Simulation::outcome(Flow& flow, const PathCounters& at_end,
                                 const DirectionCounters& drained) const {
   FlowOutcome result;
   result.active = flow.started ? flow.stop - flow.start : Duration::zero();
-  result.sent = flow.sent;
+  result.sent = sent(flow);
   result.delivered = flow.delivered;
   result.propagation = delay_ + flow.own_delay;
   result.sojourn = flow.sojourn;
@@ -250,7 +242,7 @@ FlowOutcome Simulation::outcome(const Flow& flow, const PathCounters& at_end,
     // The path tells whose packet it refused, not whose it dropped later (an active queue) or lost at random:
     // those are shared out as they fell in all, which is exact while only one of the two happens.
     result.in_flight = flow.inside_at_end + waiting(flow.outbound);
-    const Tally later = minus(minus(flow.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
+    const Tally later = minus(minus(result.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
     Tally refused;
     for (const Flow& other : flows_) refused = refused + other.dropped_at_once;
     const Tally late_drops = minus(drained.queue_drops, refused);
@@ -259,7 +251,8 @@ FlowOutcome Simulation::outcome(const Flow& flow, const PathCounters& at_end,
                             share(later.bytes, drained.random_losses.bytes, both.bytes)};
     result.queue_drops = flow.dropped_at_once + minus(later, result.random_losses);
   }
-  result.link_bytes = flow.link_bytes + ByteCount(result.random_losses.bytes);
+  result.link_bytes = ByteCount(flow.delivered.bytes) - flow.delivered_late + flow.inside_past_link +
+                      ByteCount(result.random_losses.bytes);
   return result;
 }
 

@@ -64,7 +64,6 @@ class Simulation {
  private:
   TimePoint next_event() const;
   void deliver_data();
-  void touch(Flow& flow);
   void deliver_acks();
   void serve_flow(Flow& flow);
   void send_data(Flow& flow);
@@ -73,9 +72,10 @@ class Simulation {
   void receive_ack(Flow& flow, std::uint64_t sequence);
   void arrive(Flow& flow, const Packet& packet);
   void start_flow(Flow& flow);
+  Tally sent(Flow& flow) const;
   void stop_flow(Flow& flow);
   void drain_link();
-  FlowOutcome outcome(const Flow& flow, const PathCounters& at_end, const DirectionCounters& drained) const;
+  FlowOutcome outcome(Flow& flow, const PathCounters& at_end, const DirectionCounters& drained) const;
 
   TimePoint now_;
   Direction data_;
@@ -84,7 +84,6 @@ class Simulation {
   std::uint32_t overhead_bytes_;
   bool interrupted_ = false;
   std::vector<Flow> flows_;
-  std::vector<Flow*> touched_;  // flows that something reached in the present instant, in order
 };
 
 }  // namespace mvfstrl
