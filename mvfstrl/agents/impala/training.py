@@ -27,7 +27,9 @@ from mvfstrl.vector_environment import VectorEnvironment
 logger = logging.getLogger(__name__)
 
 ROWS = 200
-"""Rows of metrics over a whole run."""
+"""Rows of metrics over a whole run, at least..."""
+STEPS_A_ROW = 20_000
+"""...and steps between two rows, at most: a long run shows signs of life as often as a short one."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Training:
         if self.learner.step >= self.setup.total_steps:
             logger.info("nothing to train: the checkpoint has %d steps", self.learner.step)
             return self.progress.objective
-        self._next_row = _Every(self.setup.total_steps / ROWS, self.learner.step)
+        self._next_row = _Every(min(self.setup.total_steps / ROWS, STEPS_A_ROW), self.learner.step)
         self._next_save = _Every(self.setup.agent.checkpoint_steps, self.learner.step)
         environment = self.setup.make_environment(self._environment_seed())
         try:
