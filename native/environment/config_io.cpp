@@ -216,6 +216,9 @@ void visit_fields(V& v, TransportConfig& t) {
   v.knob("pto_probes", t.pto_probes, kAtLeastOne);
   v.knob("persistent_congestion_threshold", t.persistent_congestion_threshold, kAtLeastOne);
   v.knob("handshake_packets", t.handshake_packets, kNonNegative);
+  v.knob("handshake_last_packet_bytes", t.handshake_last_packet, kNonNegative);
+  v.knob("handshake_done_bytes", t.handshake_done, kNonNegative);
+  v.knob("handshake_processing_ms", t.handshake_processing, kNonNegative);
   v.knob("pacing", t.pacing);
   v.knob("pacing_tick_ms", t.pacing_tick, kPositive);
   v.knob("pacing_min_burst", t.pacing_min_burst, kAtLeastOne);

@@ -33,12 +33,12 @@ struct FlowOutcome {
 
 struct Flow {
   Flow(std::uint32_t flow_index, Sender flow_sender, const TransportConfig& transport,
-       const FlowConfig& config, Duration shared_delay)
+       const FlowConfig& config, Duration shared_rtt)
       : index(flow_index),
         sender(std::move(flow_sender)),
         own_delay(config.delay.value_or(Duration::zero())),
         // The receiver's own RTT estimate is that of the handshake, over an empty path.
-        receiver(transport, (shared_delay + own_delay) * 2),
+        receiver(transport, shared_rtt + own_delay * 2),
         start(TimePoint::zero() + config.start),
         stop(config.stop ? TimePoint::zero() + *config.stop : TimePoint::never()),
         own_next(start) {}
@@ -67,7 +67,6 @@ struct Flow {
   std::uint32_t index;
   bool started = false;
   bool stopped = false;
-  bool acked = false;  // an ACK has come in the present instant
   Sender sender;
   Duration own_delay;
   Receiver receiver;

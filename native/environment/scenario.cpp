@@ -59,6 +59,12 @@ Bandwidth mean_rate(const RateConfig& rate) {
   return cellular.parameters.level * cellular.scale;
 }
 
+Duration lone_packet_time(const RateConfig& rate, ByteCount bytes) {
+  // Rule of mahimahi's link: an opportunity never serves a packet that came in its own millisecond.
+  if (std::holds_alternative<TraceRate>(rate)) return Duration::from_ms(1);
+  return mean_rate(rate).transfer_time(bytes);
+}
+
 ScenarioDistribution::ScenarioDistribution(const std::vector<ScenarioConfig>& scenarios,
                                            ByteCount full_packet)
     : scenarios_(scenarios), full_packet_(full_packet) {

@@ -52,5 +52,7 @@ class ScenarioDistribution {
 
 // What a rate process carries on average over a long time.
 Bandwidth mean_rate(const RateConfig& rate);
+// What a packet of `bytes` that meets an empty link typically spends on it.
+Duration lone_packet_time(const RateConfig& rate, ByteCount bytes);
 
 }  // namespace mvfstrl

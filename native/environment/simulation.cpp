@@ -51,6 +51,8 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
       acks_(path.downlink, Direction::Order::kDelayLossLink, Rng(episode_seed, kAckStream)),
       delay_(path.uplink.delay),
       overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)) {
+  const Duration empty_rtt = delay_ * 2 + lone_packet_time(path.uplink.rate, transport.window.packet_size) +
+                             lone_packet_time(path.downlink.rate, ByteCount(transport.ack_padding_bytes));
   flows_.reserve(flows.size());
   for (std::uint32_t i = 0; i < flows.size(); ++i) {
     const SchemeConfig& scheme = flows[i].controller;
@@ -58,7 +60,7 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
         std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme);
     Sender sender = make_sender(flows[i], transport, agent ? agent_limits : transport.window,
                                 Rng(episode_seed, kFlowStream).fork(i));
-    flows_.emplace_back(i, std::move(sender), transport, flows[i], delay_);
+    flows_.emplace_back(i, std::move(sender), transport, flows[i], empty_rtt);
   }
 }
 
@@ -118,16 +120,9 @@ void Simulation::deliver_acks() {
     Flow& flow = flows_[packet.flow];
     if (flow.own_delay.is_zero()) {
       receive_ack(flow, packet.id);
-      flow.acked = true;
     } else {
       flow.inbound.push({now_ + flow.own_delay, packet});
-      flow.refresh();
     }
-  }
-  for (Flow& flow : flows_) {
-    if (!flow.acked) continue;
-    flow.acked = false;
-    send_data(flow);
     flow.refresh();
   }
 }
@@ -137,6 +132,8 @@ void Simulation::receive_ack(Flow& flow, std::uint64_t sequence) {
     flow.sender.on_ack(now_, flow.acks.at(sequence));
   }
   flow.acks.release(sequence);
+  // mvfst's sender reads one datagram, then writes: ACKs of one instant are not answered together.
+  send_data(flow);
 }
 
 void Simulation::serve_flow(Flow& flow) {

@@ -3,7 +3,7 @@
 //
 // At one instant things happen in a fixed order: data packets arrive, ACKs arrive, then each flow in turn
 // serves its timers and sends. Packets that reach a receiver together are read together before an ACK leaves,
-// and ACKs that reach a sender together are read together before it writes, as mvfst's socket callbacks do.
+// as mvfst's socket callback does; a sender answers each ACK before it reads the next.
 #pragma once
 
 #include <cstdint>
