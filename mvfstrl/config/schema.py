@@ -224,7 +224,7 @@ class TestConfig:
 
     schemes: list[str] = field(default_factory=lambda: ["newreno", "cubic", "fixed", "random"])
     """Compared beside the agent; also `oracle`, the best fixed window of each scenario, found by search."""
-    runs: int = 20
+    runs: int = 1000
     """Episodes of each scheme in each scenario."""
     seed: int = 1_000_000
     """First of the held-out episode seeds; training never draws from them."""
@@ -250,7 +250,7 @@ class ActorsConfig:
 class Config:
     mode: Mode = Mode.train
     seed: int = 0
-    total_steps: int = 2_000_000
+    total_steps: int = 5_000_000
     """Decisions to train on, over all environments."""
     device: str = "auto"
     """auto: CUDA where there is one, else CPU."""

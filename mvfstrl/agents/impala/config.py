@@ -46,19 +46,20 @@ class NetworkConfig:
 
 @dataclass
 class LossConfig:
-    discount: float = 0.98
-    """Per decision. A decision lasts about 100 ms, so 0.98 looks some 5 s ahead."""
+    discount: float = 0.9
+    """Per decision. A decision lasts about 100 ms, so 0.9 looks a second ahead: several times what a queue
+    takes to fill or drain, and short enough that the link's own whims do not drown what an action did."""
     rho_clip: float = 1.0
     """Truncation of the importance weights of temporal differences: sets whose value is learnt."""
     c_clip: float = 1.0
     """Truncation of the trace-cutting weights: sets the speed of convergence only."""
     pg_rho_clip: float = 1.0
     """Truncation of the importance weight of the policy gradient."""
-    trace_lambda: float = 1.0
+    trace_lambda: float = 0.9
     """Extra decay of the trace (the paper's remark 2); 1 is plain V-trace."""
     baseline_cost: float = 0.5
-    entropy_cost: float = 0.01
-    entropy_cost_final: float | None = None
+    entropy_cost: float = 0.003
+    entropy_cost_final: float | None = 0.0005
     """Where set, the entropy cost moves linearly to this value at the end of training."""
     normalize_reward: bool = True
     """Learns values and advantages on each job's own running scale (see value_scale.py)."""
@@ -67,7 +68,7 @@ class LossConfig:
 @dataclass
 class OptimizerConfig:
     kind: OptimizerKind = OptimizerKind.adam
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     decay: bool = True
     """Linear decay of the learning rate to zero over total_steps."""
     grad_clip: float = 1.0
@@ -87,7 +88,7 @@ class ImpalaConfig(AgentConfig):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    unroll_length: int = 80
+    unroll_length: int = 40
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
