@@ -18,6 +18,7 @@ from mvfstrl.config import Config, Resume, native_config
 from mvfstrl.errors import ConfigError
 from mvfstrl.live import LiveLine
 from mvfstrl.rundir import RunDirectory
+from mvfstrl.siblings import SiblingEnvironments
 from mvfstrl.stopping import StopRequest
 from mvfstrl.trackers import RunTracker, open_tracker
 from mvfstrl.vector_environment import VectorEnvironment
@@ -53,10 +54,11 @@ def make_setup(
     """`make_environment` replaces the native environments: a test's seam."""
     from mvfstrl._native import observation_spec
 
+    _check_siblings(cfg, agent)
     native = native_config(cfg)
     return Setup(
         agent=agent,
-        make_environment=make_environment or (lambda seed: _environment(cfg, native, seed)),
+        make_environment=make_environment or (lambda seed: _environment(cfg, native, agent.siblings, seed)),
         jobs=list(cfg.env.scenarios),
         spec=observation_spec(native),
         config=asdict(cfg),
@@ -78,16 +80,30 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _environment(cfg: Config, native: dict[str, Any], seed: int) -> VectorEnvironment:
+def _environment(cfg: Config, native: dict[str, Any], siblings: int, seed: int) -> VectorEnvironment:
     from mvfstrl import _native
 
-    return _native.VectorEnvironment(
-        native,
-        num_envs=cfg.actors.envs,
-        num_groups=cfg.actors.groups,
-        num_threads=cfg.actors.threads or os.cpu_count() or 1,
-        seed=seed,
-    )
+    threads = cfg.actors.threads or os.cpu_count() or 1
+    parts = [
+        _native.VectorEnvironment(
+            native,
+            num_envs=cfg.actors.envs // siblings,
+            num_groups=cfg.actors.groups,
+            num_threads=max(1, threads // siblings),
+            seed=seed,
+        )
+        for _ in range(siblings)
+    ]
+    return parts[0] if siblings == 1 else SiblingEnvironments(parts)
+
+
+def _check_siblings(cfg: Config, agent: ImpalaConfig) -> None:
+    sets = cfg.actors.groups * agent.siblings
+    if cfg.actors.envs % sets:
+        raise ConfigError(
+            f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} groups (actors.groups) "
+            f"of sets of {agent.siblings} (agent.siblings)"
+        )
 
 
 def _restore(training: Training, cfg: Config, run: RunDirectory) -> bool:

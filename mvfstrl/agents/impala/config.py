@@ -58,8 +58,8 @@ class LossConfig:
     trace_lambda: float = 0.9
     """Extra decay of the trace (the paper's remark 2); 1 is plain V-trace."""
     baseline_cost: float = 0.5
-    entropy_cost: float = 0.003
-    entropy_cost_final: float | None = 0.0005
+    entropy_cost: float = 0.05
+    entropy_cost_final: float | None = 0.002
     """Where set, the entropy cost moves linearly to this value at the end of training."""
     normalize_reward: bool = True
     """Learns values and advantages on each job's own running scale (see value_scale.py)."""
@@ -68,7 +68,7 @@ class LossConfig:
 @dataclass
 class OptimizerConfig:
     kind: OptimizerKind = OptimizerKind.adam
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     decay: bool = True
     """Linear decay of the learning rate to zero over total_steps."""
     grad_clip: float = 1.0
@@ -92,6 +92,9 @@ class ImpalaConfig(AgentConfig):
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
+    siblings: int = 4
+    """Environments that play the same episodes, each with its own actions: their mean takes the link's luck
+    out of the policy gradient. 1 turns it off."""
     checkpoint_steps: int = 250_000
     """Decisions between two checkpoints. There is always one at the end, however a run ends."""
     checkpoints_kept: int = 2
@@ -125,6 +128,12 @@ def validate(config: ImpalaConfig) -> list[str]:
     for key in ("momentum", "alpha", "beta1", "beta2"):
         need(0.0 <= getattr(optimizer, key) < 1.0, f"optimizer.{key}", "in [0, 1)", getattr(optimizer, key))
     need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
-    for key in ("batch_size", "checkpoint_steps", "checkpoints_kept"):
+    for key in ("batch_size", "siblings", "checkpoint_steps", "checkpoints_kept"):
         need(getattr(config, key) >= 1, key, "at least 1", getattr(config, key))
+    need(
+        config.siblings < 1 or config.batch_size % config.siblings == 0,
+        "batch_size",
+        f"a multiple of siblings ({config.siblings})",
+        config.batch_size,
+    )
     return problems

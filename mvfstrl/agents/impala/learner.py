@@ -61,7 +61,9 @@ class Learner:
         """One update. Raises NonFiniteLossError, with nothing changed, where the loss is no number."""
         batch = batch.to(self.device)
         rate = self.learning_rate
-        output = impala_loss(self.network, self.scale, batch, self.config.loss, self.entropy_cost)
+        output = impala_loss(
+            self.network, self.scale, batch, self.config.loss, self.entropy_cost, self.config.siblings
+        )
         norm = self._gradient(output)
         loss = output.terms.total.detach()
         if not bool(torch.isfinite(loss + norm)):

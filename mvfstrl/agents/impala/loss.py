@@ -39,8 +39,14 @@ class LossOutput(NamedTuple):
 
 
 def impala_loss(
-    network: ImpalaNetwork, scale: ValueScale, batch: Batch, config: LossConfig, entropy_cost: float
+    network: ImpalaNetwork,
+    scale: ValueScale,
+    batch: Batch,
+    config: LossConfig,
+    entropy_cost: float,
+    siblings: int = 1,
 ) -> LossOutput:
+    """`siblings`: so many columns side by side play the same episodes."""
     logits, values, _ = network(batch.observation, batch.first, batch.job, (batch.h, batch.c))
     log_policy = functional.log_softmax(logits[:-1], dim=-1)
     log_behaviour = functional.log_softmax(batch.logits, dim=-1)
@@ -62,8 +68,14 @@ def impala_loss(
         trace_lambda=config.trace_lambda,
     )
 
+    merits = targets.advantages
+    if siblings > 1:
+        ratios = (taken.detach() - taken_behaviour).exp().clamp(max=config.pg_rho_clip)
+        merits = merits - ratios * sibling_baseline(merits, valid, siblings)
+    targets = VTrace(targets.targets, merits)
+
     weight = valid.to(raw.dtype) / valid.sum().clamp(min=1)
-    advantages = scale.normalized_advantages(targets.advantages, batch.job[:-1])
+    advantages = scale.normalized_advantages(merits, batch.job[:-1])
     policy_gradient = -(taken * advantages * weight).sum()
     errors = scale.normalized(targets.targets, batch.job[:-1]) - values[:-1]
     baseline = 0.5 * (errors.square() * weight).sum()
@@ -71,6 +83,26 @@ def impala_loss(
     total = policy_gradient + config.baseline_cost * baseline - entropy_cost * entropy
     terms = LossTerms(total, policy_gradient, baseline, entropy)
     return LossOutput(terms, targets, raw[:-1], valid, log_policy, log_behaviour)
+
+
+@torch.no_grad()
+def sibling_baseline(advantages: Tensor, valid: Tensor, siblings: int) -> Tensor:
+    """What luck explains of each advantage [T, B]: a multiple of its siblings' mean advantage at the time.
+
+    Siblings meet the same link at the same time, and none knows another's action: their mean advantage is a
+    baseline that takes the link's part out of the policy gradient and leaves its mean where it was: an
+    input-dependent baseline (Mao et al. 2019), from rollouts instead of a network. The multiple is the one
+    that fits the batch: near one where the link decides, near zero where siblings have nothing in common.
+    """
+    steps, batch = advantages.shape
+    sets = (steps, batch // siblings, siblings)
+    mine = torch.where(valid, advantages, torch.zeros_like(advantages)).view(sets)
+    there = valid.view(sets).to(advantages.dtype)
+    others = there.sum(-1, keepdim=True) - there
+    mean = (mine.sum(-1, keepdim=True) - mine) / others.clamp(min=1)
+    both = there * (others > 0)
+    multiple = (mine * mean * both).sum() / (mean.square() * both).sum().clamp(min=1e-12)
+    return (multiple.clamp(0.0, 1.0) * mean).view(steps, batch)
 
 
 @torch.no_grad()
