@@ -77,6 +77,23 @@ def test_configuration_keys_in_prose_exist(page: str) -> None:
     assert not named - config_keys()
 
 
+def test_defaults_named_in_the_migration_table() -> None:
+    from mvfstrl.config import compose
+
+    cfg, wrong, seen = compose(), [], 0
+    for row in (ROOT / "docs" / "migration.md").read_text(encoding="utf-8").splitlines():
+        ours = row.split(" | ")[-1] if row.startswith("| `") else ""
+        for key, told in re.findall(r"`([a-z_.]+)` \(([\w.-]+)[),]", ours):
+            value: Any = cfg
+            for part in key.split("."):
+                value = getattr(value, part)
+            seen += 1
+            if yaml.safe_load(told) != value:
+                wrong.append(f"{key}: told {told}, is {value}")
+    assert not wrong
+    assert seen >= 10
+
+
 def test_config_example() -> None:
     from mvfstrl.config import compose
 
