@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
 namespace mvfstrl {
@@ -63,6 +64,8 @@ Everything play(int threads, std::uint64_t seed, int rounds = 40) {
 TEST(VectorEnvironment, SameSeedSameBytesWhateverTheThreads) {
   const Everything expected = play(0, 7);
   EXPECT_GE(expected.seeds.size(), 24U);
+  EXPECT_EQ(std::set(expected.seeds.begin(), expected.seeds.end()).size(), expected.seeds.size())
+      << "no episode is played twice";
   for (const int threads : {1, 2, 4}) EXPECT_TRUE(play(threads, 7) == expected) << threads << " threads";
   EXPECT_FALSE(play(2, 8) == expected);
 }
