@@ -4,7 +4,8 @@
 
 Steps per second of processor time, all threads of the process counted: the machine may be shared. The link is
 12 Mbps with 60 ms of round-trip time and a buffer of one bandwidth-delay product; windows are bounded by what
-path and buffer hold, so that the untrained policy sends about as much as a trained one.
+path and buffer hold, so that the untrained policy sends about as much as a trained one. Unrolls are of 80
+decisions, batches of 32 unrolls.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def measure(name: str, seconds: float) -> float:
     """Steps per CPU-second of the network called `h<size>_<mlp or lstm>`."""
     size, kind = name.removeprefix("h").split("_")
     cfg = compose(["agent=impala", *OVERRIDES])
-    agent = ImpalaConfig(network=NetworkConfig(hidden_size=int(size), lstm=kind == "lstm"))
+    network = NetworkConfig(hidden_size=int(size), lstm=kind == "lstm")
+    agent = ImpalaConfig(network=network, unroll_length=80, batch_size=32, siblings=1)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(make_setup(cfg, agent, Path(folder)))
         clock = Clock(seconds, warm_up=min(2.0, seconds / 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -54,11 +55,11 @@ def make_setup(
     """`make_environment` replaces the native environments: a test's seam."""
     from mvfstrl._native import observation_spec
 
-    _check_siblings(cfg, agent)
     native = native_config(cfg)
+    siblings = sibling_count(cfg, agent)
     return Setup(
         agent=agent,
-        make_environment=make_environment or (lambda seed: _environment(cfg, native, agent.siblings, seed)),
+        make_environment=make_environment or (lambda seed: _environment(cfg, native, siblings, seed)),
         jobs=list(cfg.env.scenarios),
         spec=observation_spec(native),
         config=asdict(cfg),
@@ -67,6 +68,7 @@ def make_setup(
         total_steps=cfg.total_steps,
         device=pick_device(cfg.device),
         deterministic=cfg.deterministic,
+        siblings=siblings if make_environment is None else 1,
     )
 
 
@@ -97,13 +99,10 @@ def _environment(cfg: Config, native: dict[str, Any], siblings: int, seed: int) 
     return parts[0] if siblings == 1 else SiblingEnvironments(parts)
 
 
-def _check_siblings(cfg: Config, agent: ImpalaConfig) -> None:
-    sets = cfg.actors.groups * agent.siblings
-    if cfg.actors.envs % sets:
-        raise ConfigError(
-            f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} groups (actors.groups) "
-            f"of sets of {agent.siblings} (agent.siblings)"
-        )
+def sibling_count(cfg: Config, agent: ImpalaConfig) -> int:
+    """As many as the agent asks for, or as groups and batches split into."""
+    group = cfg.actors.envs // cfg.actors.groups
+    return math.gcd(agent.siblings, group, min(group, agent.batch_size))
 
 
 def _restore(training: Training, cfg: Config, run: RunDirectory) -> bool:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from mvfstrl.agents.impala.loss import sibling_baseline
+from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
+from mvfstrl.agents.impala.learner import Learner
+from mvfstrl.agents.impala.loss import impala_loss, sibling_baseline
+from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.config import compose
-from mvfstrl.errors import ConfigError
 from mvfstrl.siblings import SiblingEnvironments
-from mvfstrl.train import make_setup
+from mvfstrl.train import sibling_count
 from tests.fake_environment import FakeVectorEnvironment
 
 
@@ -83,7 +86,42 @@ def test_steps_that_were_none_do_not_count() -> None:
     torch.testing.assert_close(sibling_baseline(advantages, valid, 4)[0, :3], torch.full((3,), 4.0))
 
 
-def test_environments_that_do_not_split_into_sets_are_refused(tmp_path: object) -> None:
-    cfg = compose(["agent=impala", "env=constant", "tracker=none", "actors.envs=6", "actors.groups=2"])
-    with pytest.raises(ConfigError, match=r"actors\.envs: 6 do not split .* \(agent\.siblings\)"):
-        make_setup(cfg, cfg.agent, tmp_path)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("envs", "groups", "batch", "siblings"),
+    [(64, 2, 32, 4), (64, 2, 16, 4), (12, 2, 32, 2), (4, 2, 2, 2), (6, 2, 32, 1)],
+)
+def test_sets_fit_groups_and_batches(envs: int, groups: int, batch: int, siblings: int) -> None:
+    cfg = compose(["agent=impala", "tracker=none", f"actors.envs={envs}", f"actors.groups={groups}"])
+    assert sibling_count(cfg, ImpalaConfig(batch_size=batch, siblings=4)) == siblings
+
+
+def test_the_learner_asks_siblings() -> None:
+    """Where siblings had the same luck and did the same, nothing is left to learn from."""
+    learner = Learner(
+        NetworkShape(2, 2, 1),
+        ImpalaConfig(network=NetworkConfig(hidden_size=8, lstm=False)),
+        total_steps=10**9,
+        device=torch.device("cpu"),
+        siblings=4,
+    )
+    rows, generator = (6, 8), torch.Generator().manual_seed(0)
+    batch = Batch(
+        observation=torch.ones(*rows, 2),
+        reward=(10 * torch.randn(6, 2, 1, generator=generator)).expand(6, 2, 4).reshape(rows).clone(),
+        terminated=torch.ones(rows, dtype=torch.bool),
+        truncated=torch.zeros(rows, dtype=torch.bool),
+        first=torch.zeros(rows, dtype=torch.bool),
+        job=torch.zeros(rows, dtype=torch.int32),
+        action=torch.zeros(5, 8, dtype=torch.int32),
+        logits=torch.zeros(5, 8, 2),
+        h=torch.zeros(0, 8, 8),
+        c=torch.zeros(0, 8, 8),
+    )
+    batch.terminated[:-1] = False
+    alone = impala_loss(learner.network, learner.scale, batch, learner.config.loss, 0.0, 1).targets.advantages
+    among = impala_loss(learner.network, learner.scale, batch, learner.config.loss, 0.0, 4).targets.advantages
+    assert alone.abs().mean() > 5
+    assert among.abs().mean() < 0.1
+    learner.learn(batch)
+    seen = float(learner.scale.advantage_square[0])
+    assert seen == pytest.approx(float(among.square().mean()), rel=1e-3)

@@ -94,7 +94,7 @@ class ImpalaConfig(AgentConfig):
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
     siblings: int = 4
     """Environments that play the same episodes, each with its own actions: their mean takes the link's luck
-    out of the policy gradient. 1 turns it off."""
+    out of the policy gradient. Fewer where groups or batches do not split into such sets; 1 turns it off."""
     checkpoint_steps: int = 250_000
     """Decisions between two checkpoints. There is always one at the end, however a run ends."""
     checkpoints_kept: int = 2
@@ -130,10 +130,4 @@ def validate(config: ImpalaConfig) -> list[str]:
     need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
     for key in ("batch_size", "siblings", "checkpoint_steps", "checkpoints_kept"):
         need(getattr(config, key) >= 1, key, "at least 1", getattr(config, key))
-    need(
-        config.siblings < 1 or config.batch_size % config.siblings == 0,
-        "batch_size",
-        f"a multiple of siblings ({config.siblings})",
-        config.batch_size,
-    )
     return problems

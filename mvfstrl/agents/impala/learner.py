@@ -27,9 +27,17 @@ class Learner:
     """The network that learns, its optimiser and its running statistics."""
 
     def __init__(
-        self, shape: NetworkShape, config: ImpalaConfig, *, total_steps: int, device: torch.device
+        self,
+        shape: NetworkShape,
+        config: ImpalaConfig,
+        *,
+        total_steps: int,
+        device: torch.device,
+        siblings: int = 1,
     ) -> None:
+        """`siblings`: so many columns of a batch, side by side, play the same episodes."""
         self.config = config
+        self.siblings = siblings
         self.device = device
         self.total_steps = total_steps
         self.network = ImpalaNetwork(shape, config.network).to(device)
@@ -62,7 +70,7 @@ class Learner:
         batch = batch.to(self.device)
         rate = self.learning_rate
         output = impala_loss(
-            self.network, self.scale, batch, self.config.loss, self.entropy_cost, self.config.siblings
+            self.network, self.scale, batch, self.config.loss, self.entropy_cost, self.siblings
         )
         norm = self._gradient(output)
         loss = output.terms.total.detach()

@@ -51,6 +51,8 @@ class Setup:
     total_steps: int
     device: torch.device
     deterministic: bool = False
+    siblings: int = 1
+    """Environments side by side that play the same episodes; divides the batch and the group."""
 
 
 class Training:
@@ -70,7 +72,13 @@ class Training:
         probe = setup.make_environment(setup.seed)
         self.shape = NetworkShape(probe.observation_size, probe.num_actions, len(setup.jobs))
         probe.close()
-        self.learner = Learner(self.shape, setup.agent, total_steps=setup.total_steps, device=setup.device)
+        self.learner = Learner(
+            self.shape,
+            setup.agent,
+            total_steps=setup.total_steps,
+            device=setup.device,
+            siblings=setup.siblings,
+        )
         self.progress = Progress(setup.jobs)
         self._actions: list[Tensor] = []
         """Deterministic runs: of each round, [group, T, n] int8."""
