@@ -36,8 +36,10 @@ def run(composed: DictConfig) -> float | None:
         validate(cfg, directory.path)
         directory.record(composed)
         objective = start(cfg.mode, cfg, directory)
-        if cfg.mode is Mode.train and cfg.test_after_train and not directory.interrupted:
-            objective = start(Mode.test, cfg, directory)
+        if cfg.mode is Mode.train and not directory.interrupted:
+            start(Mode.trace, cfg, directory)  # what was learnt, ready to ship
+            if cfg.test_after_train:
+                objective = start(Mode.test, cfg, directory)
     except MvfstrlError as error:
         # A sweep gets the exception and judges it; a single run ends with the one line that names the cause.
         if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from mvfstrl.checkpoint import require_same_spec
-from mvfstrl.config import Config, native_config
+from mvfstrl.config import Config, Mode, native_config
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.policy import NetworkPolicy, PolicyStep, load_policy
 from mvfstrl.rundir import RunDirectory
@@ -81,14 +81,17 @@ class ExportedPolicy(nn.Module):
 
 
 def trace(cfg: Config, run: RunDirectory) -> float:
-    """Exports the policy of `checkpoint` into the run directory; returns the worst difference seen."""
+    """Exports the policy of `checkpoint`, or of the training that it ends, into the run directory; returns the
+    worst difference seen.
+    """
     from mvfstrl._native import VectorEnvironment, observation_spec
 
-    if cfg.checkpoint is None:
+    checkpoint = run.checkpoints if cfg.mode is Mode.train else cfg.checkpoint
+    if checkpoint is None:
         raise ExportError("checkpoint: mode=trace needs one (checkpoint=FILE)")
     config = native_config(cfg)
-    policy = load_policy(cfg.checkpoint)
-    require_same_spec(observation_spec(config), policy.spec, cfg.checkpoint)
+    policy = load_policy(checkpoint)
+    require_same_spec(observation_spec(config), policy.spec, str(checkpoint))
     environment = VectorEnvironment(config, num_envs=1, num_threads=0, seed=cfg.seed)
     try:
         path, check = export(policy, environment, run.path)

@@ -73,8 +73,8 @@ def test_the_mode_picks_the_function(start: Any, arguments: tuple[str, ...], mod
     assert run.path.name == "here"
 
 
-def test_training_ends_with_a_test(start: Any) -> None:
-    assert [name for name, _, _ in start("hydra.run.dir=here")] == ["train", "test"]
+def test_training_ends_with_an_export_and_a_test(start: Any) -> None:
+    assert [name for name, _, _ in start("hydra.run.dir=here")] == ["train", "trace", "test"]
 
 
 def test_an_interrupted_training_ends_without(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_sweeps_get_the_objective_and_the_exception(
     start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = start("-m", "seed=1,2", "hydra.sweep.dir=sweep", "test_after_train=false")
-    assert [cfg.seed for _, cfg, _ in calls] == [1, 2]
+    assert [cfg.seed for name, cfg, _ in calls if name == "train"] == [1, 2]
 
     def refuse(cfg: Config, run: RunDirectory) -> float:
         raise MvfstrlError("seed: unlucky")
