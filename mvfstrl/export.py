@@ -81,8 +81,8 @@ class ExportedPolicy(nn.Module):
 
 
 def trace(cfg: Config, run: RunDirectory) -> float:
-    """Exports the policy of `checkpoint`, or of the training that it ends, into the run directory; returns the
-    worst difference seen.
+    """Exports the policy of `checkpoint`, or of the training that it ends, into the run directory; returns
+    the worst difference seen.
     """
     from mvfstrl._native import VectorEnvironment, observation_spec
 
