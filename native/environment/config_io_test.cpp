@@ -101,10 +101,10 @@ TEST(ConfigIo, MissingAndUnknownKeys) {
   auto& top = *config.as<Value::Map>();
   std::erase_if(top, [](const auto& entry) { return entry.first == "episode_ms"; });
   EXPECT_EQ(refusal(config), "episode_ms: missing key");
-  top.emplace_back("episode_mss", Value(1.0));
+  top.emplace_back("episode_mss", 1.0);
   EXPECT_EQ(refusal(config), "episode_mss: unknown key, did you mean 'episode_ms'?");
   config = default_config();
-  at(config, "scenarios.0.queue")->as<Value::Map>()->emplace_back("colour", Value("red"));
+  at(config, "scenarios.0.queue")->as<Value::Map>()->emplace_back("colour", "red");
   EXPECT_EQ(refusal(config), "scenarios[0].queue.colour: unknown key");
 }
 
