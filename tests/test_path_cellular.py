@@ -29,9 +29,8 @@ STEADY = Parameters(
 
 
 def configured(env: str, direction: str) -> Parameters:
-    scenarios: dict[str, Any] = yaml.safe_load((PROJECT / "conf" / "env" / f"{env}.yaml").read_text())[
-        "scenarios"
-    ]
+    composed = yaml.safe_load((PROJECT / "conf" / "env" / f"{env}.yaml").read_text())
+    scenarios: dict[str, Any] = composed["env"]["scenarios"]
     rate = dict(scenarios[env][direction])
     assert rate.pop("kind") == "cellular"
     rate.pop("scale", None)
