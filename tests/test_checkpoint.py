@@ -148,6 +148,20 @@ def test_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path)["step"] == 1
 
 
+def test_a_file_gets_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed in the middle of writing leaves nothing that looks like a checkpoint."""
+    seen: list[list[Path]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        seen.append(checkpoints_in(tmp_path))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = save_checkpoint(tmp_path, content(), step=1)
+    assert seen == [[], [path]]  # the content's, then the folder's
+
+
 SPEC = {
     "version": 1,
     "hash": "abc",
