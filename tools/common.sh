@@ -4,7 +4,8 @@ set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"
-STATE="$VENV/.mvfstrl" # stamps and logs of the set-up; gone when .venv is removed
+# shellcheck disable=SC2034 # for the scripts that source this
+STATE="$VENV/.mvfstrl" # stamps of the set-up; gone when .venv is removed
 # Reference data: used where it is, never needed.
 export MVFSTRL_SHARED="${MVFSTRL_SHARED:-$ROOT/../shared}"
 
@@ -17,9 +18,9 @@ die() {
 
 # step TITLE COMMAND...: runs a quiet command, says how long it took, and shows its log when it fails.
 step() {
-  local title="$1" log="$STATE/last-step.log" begin=$SECONDS pid waited=0 status=0
+  local title="$1" begin=$SECONDS pid waited=0 status=0 log
   shift
-  mkdir -p "$STATE"
+  log="$(mktemp)" # not in .venv, which one step makes anew
   say "$title"
   "$@" >"$log" 2>&1 </dev/null &
   pid=$!
@@ -33,8 +34,10 @@ step() {
   wait "$pid" || status=$?
   if ((status != 0)); then
     tail -n 60 "$log" >&2
+    rm -f "$log"
     die "$title: failed (exit $status) after $((SECONDS - begin)) s"
   fi
+  rm -f "$log"
   printf '    done in %d s\n' "$((SECONDS - begin))"
 }
 
