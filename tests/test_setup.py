@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = """bash cat cut date dirname find head id make mkdir mktemp printf rm sed sha256sum sleep sort tail uname
-xargs"""
+NEEDED = """bash cat cut date dirname find head id make mkdir mktemp printf rm sed sha256sum sleep sort tail
+uname xargs"""
 
 Machine = Callable[..., subprocess.CompletedProcess[str]]
 
