@@ -22,8 +22,6 @@ class ActionSet {
   std::size_t size() const { return actions_.size(); }
   const std::vector<std::string>& names() const { return names_; }
   ByteCount initial_window() const { return initial_; }
-  ByteCount min_window() const { return min_; }
-  ByteCount max_window() const { return max_; }
 
   // The window after `action` on `window`, rounded to a byte and kept within the bounds. action < size().
   ByteCount apply(std::size_t action, ByteCount window) const;

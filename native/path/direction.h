@@ -59,8 +59,6 @@ class Direction {
   // What is in the queue, on the wire and in the delay, counted afresh (linear in it: for checks and
   // reports).
   Tally inside() const;
-  // What waits in the link's queue, the packet on the wire not included, as of the latest call.
-  Tally queued() const { return {queue_.packets(), queue_.bytes()}; }
   // What the link could have carried from time zero to `now`, which counts as a call.
   ByteCount offered_bytes(TimePoint now);
   // From now on all that happens at the link is appended to `log`, which must outlive this; null: no more.

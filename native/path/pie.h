@@ -24,8 +24,6 @@ class Pie {
   // ... and after, with its time in the queue.
   void after_take(Duration sojourn) { delay_ = sojourn; }
 
-  double drop_probability() const { return probability_; }
-
  private:
   // Runs the periodic updates that are due. Between two calls the queue has not changed, so running them late
   // gives what a timer would.

@@ -72,7 +72,7 @@ def impala_loss(
     if siblings > 1:
         ratios = (taken.detach() - taken_behaviour).exp().clamp(max=config.pg_rho_clip)
         merits = merits - ratios * sibling_baseline(merits, valid, siblings)
-    targets = VTrace(targets.targets, merits)
+        targets = targets._replace(advantages=merits)
 
     weight = valid.to(raw.dtype) / valid.sum().clamp(min=1)
     advantages = scale.normalized_advantages(merits, batch.job[:-1])
