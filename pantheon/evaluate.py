@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mvfstrl.agents.base import AgentConfig
-from mvfstrl.agents.schemes import SCHEMES, FixedConfig
+from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.errors import ConfigError
 from mvfstrl.trackers import show_comparison
 from pantheon import figures
@@ -117,7 +117,7 @@ def _scheme(name: str, cfg: Config, agent: Scheme, progress: Progress, task: Tas
             found = find_oracle(cfg, scenario, threads=_threads(cfg))
             logger.info("oracle in %s: window %d, reward %s", scenario, found.window_packets, found.reward)
             agents[scenario] = fixed_window(found.window_packets)
-        return Scheme(ORACLE, FixedConfig(), agents=agents)
+        return Scheme(ORACLE, SCHEMES["fixed"](), agents=agents)
     return agent if name == agent.name else classic_scheme(name)
 
 

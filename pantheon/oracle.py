@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvfstrl.agents.schemes import FixedConfig
+from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.errors import MvfstrlError
 from pantheon.episodes import play, training_seeds
 from pantheon.metrics import Interval, bootstrap_mean
@@ -60,7 +60,7 @@ def find_oracle(cfg: Config, scenario: str, *, runs: int = SEARCH_RUNS, threads:
     from mvfstrl.config import native_config
 
     index = list(cfg.env.scenarios).index(scenario)
-    seeds = training_seeds(native_config(cfg, FixedConfig()), runs, seed=cfg.seed, threads=threads)
+    seeds = training_seeds(native_config(cfg, SCHEMES["fixed"]()), runs, seed=cfg.seed, threads=threads)
 
     def rewards_of(window: int) -> list[float]:
         config = native_config(cfg, fixed_window(window))

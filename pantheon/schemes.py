@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mvfstrl.agents.base import AgentConfig
-from mvfstrl.agents.schemes import SCHEMES, FixedConfig
+from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
 from mvfstrl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def scheme_names(cfg: Config) -> list[str]:
     return list(dict.fromkeys([cfg.agent.name, *cfg.test.schemes]))
 
 
-def fixed_window(packets: int) -> FixedConfig:
-    agent = FixedConfig()
+def fixed_window(packets: int) -> SchemeConfig:
+    agent = SCHEMES["fixed"]()
     agent.controller["window_packets"] = float(packets)
     return agent
 

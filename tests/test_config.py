@@ -9,7 +9,7 @@ import pytest
 from hydra.errors import HydraException
 
 from mvfstrl.agents.impala.config import ImpalaConfig
-from mvfstrl.agents.schemes import CubicConfig
+from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.config import Config, compose, native_config
 from mvfstrl.config.ranges import parse_range
 from mvfstrl.config.validate import _user_key, validate
@@ -46,7 +46,7 @@ def test_code_gets_typed_objects() -> None:
     assert isinstance(cfg, Config)
     assert isinstance(cfg.agent, ImpalaConfig)
     assert cfg.agent.optimizer.learning_rate == 0.25
-    assert isinstance(compose(["agent=cubic"]).agent, CubicConfig)
+    assert isinstance(compose(["agent=cubic"]).agent, SCHEMES["cubic"])
 
 
 def test_without_overrides_the_core_gets_its_own_defaults() -> None:

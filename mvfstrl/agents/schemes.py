@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from mvfstrl.agents.base import AgentConfig
@@ -15,38 +15,20 @@ class SchemeConfig(AgentConfig):
     """`kind` and the knobs of the native controller of that kind."""
 
 
-@dataclass
-class NewRenoConfig(SchemeConfig):
-    name: str = "newreno"
-    controller: dict[str, Any] = field(default_factory=native("kinds.controller.newreno"))
-
-
-@dataclass
-class CubicConfig(SchemeConfig):
-    name: str = "cubic"
-    controller: dict[str, Any] = field(default_factory=native("kinds.controller.cubic"))
-
-
-@dataclass
-class FixedConfig(SchemeConfig):
-    """A window that never moves."""
-
-    name: str = "fixed"
-    controller: dict[str, Any] = field(default_factory=native("kinds.controller.fixed"))
-
-
-@dataclass
-class RandomConfig(SchemeConfig):
-    """A uniformly random action at every decision."""
-
-    name: str = "random"
-    controller: dict[str, Any] = field(default_factory=native("kinds.controller.random"))
+def _scheme(name: str) -> type[SchemeConfig]:
+    controller = native(f"kinds.controller.{name}")
+    return make_dataclass(
+        f"{name.capitalize()}Config",
+        [
+            ("name", str, field(default=name)),
+            ("controller", dict[str, Any], field(default_factory=controller)),
+        ],
+        bases=(SchemeConfig,),
+    )
 
 
 SCHEMES: dict[str, type[SchemeConfig]] = {
-    "newreno": NewRenoConfig,
-    "cubic": CubicConfig,
-    "fixed": FixedConfig,
-    "random": RandomConfig,
+    name: _scheme(name) for name in ("newreno", "cubic", "fixed", "random")
 }
-"""By name: what `agent=` and `test.schemes` offer beside the learning agents."""
+"""By name: what `agent=` and `test.schemes` offer beside the learning agents. `fixed` is a window that never
+moves, `random` a uniformly random action at every decision."""

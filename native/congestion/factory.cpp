@@ -14,7 +14,7 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 }  // namespace
 
 std::unique_ptr<CongestionController> make_controller(const ControllerConfig& config,
-                                                      const WindowLimits& limits) {
+                                                      const WindowLimits& limits, Rng /*rng*/) {
   using Controller = std::unique_ptr<CongestionController>;
   return std::visit(
       Overloaded{
@@ -24,16 +24,6 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
           [&](const FixedConfig& c) -> Controller { return std::make_unique<FixedController>(c, limits); },
       },
       config);
-}
-
-std::string_view controller_name(const ControllerConfig& config) {
-  return std::visit(Overloaded{
-                        [](const ExternalConfig&) { return std::string_view("external"); },
-                        [](const NewRenoConfig&) { return std::string_view("newreno"); },
-                        [](const CubicConfig&) { return std::string_view("cubic"); },
-                        [](const FixedConfig&) { return std::string_view("fixed"); },
-                    },
-                    config);
 }
 
 }  // namespace mvfstrl

@@ -1,10 +1,11 @@
 // A controller from its configuration. Each algorithm's parameters live beside the algorithm.
 #pragma once
 
+#include <array>
 #include <memory>
-#include <string_view>
 #include <variant>
 
+#include "common/rng.h"
 #include "congestion/controller.h"
 #include "congestion/cubic.h"
 #include "congestion/external.h"
@@ -14,13 +15,17 @@
 
 namespace mvfstrl {
 
+// Kept in one order; a new controller is a line in each of the two, and one in make_controller().
 using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig>;
+inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed"};
+static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
-// Throws std::invalid_argument naming the bad field.
+// `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.
 std::unique_ptr<CongestionController> make_controller(const ControllerConfig& config,
-                                                      const WindowLimits& limits);
+                                                      const WindowLimits& limits, Rng rng = Rng());
 
-// "external", "newreno", "cubic" or "fixed".
-std::string_view controller_name(const ControllerConfig& config);
+inline const char* controller_name(const ControllerConfig& config) {
+  return kControllerNames[config.index()];
+}
 
 }  // namespace mvfstrl

@@ -11,10 +11,10 @@ namespace {
 
 TEST(Factory, MakesEveryKindUnderItsName) {
   const WindowLimits limits;
-  EXPECT_EQ(controller_name(ExternalConfig{}), "external");
-  EXPECT_EQ(controller_name(NewRenoConfig{}), "newreno");
-  EXPECT_EQ(controller_name(CubicConfig{}), "cubic");
-  EXPECT_EQ(controller_name(FixedConfig{}), "fixed");
+  EXPECT_STREQ(controller_name(ExternalConfig{}), "external");
+  EXPECT_STREQ(controller_name(NewRenoConfig{}), "newreno");
+  EXPECT_STREQ(controller_name(CubicConfig{}), "cubic");
+  EXPECT_STREQ(controller_name(FixedConfig{}), "fixed");
   EXPECT_NE(dynamic_cast<ExternalController*>(make_controller(ExternalConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<NewReno*>(make_controller(NewRenoConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Cubic*>(make_controller(CubicConfig{}, limits).get()), nullptr);

@@ -2,9 +2,12 @@
 // (config_io.h).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -86,7 +89,20 @@ struct ScenarioConfig {
 // The congestion control of a flow. `ExternalConfig` is driven by the agent's actions, `RandomActions` by
 // uniformly random ones of the same set; both only for flow 0.
 struct RandomActions {};
-using SchemeConfig = std::variant<ExternalConfig, RandomActions, NewRenoConfig, CubicConfig, FixedConfig>;
+
+template <class... Controllers>
+auto with_random_actions(const std::variant<Controllers...>&) -> std::variant<Controllers..., RandomActions>;
+using SchemeConfig = decltype(with_random_actions(std::declval<ControllerConfig>()));
+
+// What configurations and reports call the schemes.
+inline constexpr auto kSchemeKinds = [] {
+  std::array<const char*, std::variant_size_v<SchemeConfig>> names{};
+  for (std::size_t i = 0; i < kControllerNames.size(); ++i) names[i] = kControllerNames[i];
+  names.back() = "random";
+  return names;
+}();
+
+inline const char* scheme_name(const SchemeConfig& scheme) { return kSchemeKinds[scheme.index()]; }
 
 struct FlowConfig {
   SchemeConfig controller = ExternalConfig{};
@@ -121,8 +137,5 @@ struct EnvironmentConfig {
   ActionDelayConfig action_delay = ConstantDelay{};
   Duration episode = Duration::from_ms(30'000);
 };
-
-// The name reports give a scheme: external, random, newreno, cubic or fixed.
-const char* scheme_name(const SchemeConfig& scheme);
 
 }  // namespace mvfstrl

@@ -3,6 +3,8 @@
 #include <set>
 #include <string>
 
+#include "environment/scheme_fields.h"
+
 namespace mvfstrl {
 namespace {
 
@@ -13,24 +15,14 @@ constexpr EnumName<QueueKind> kQueueKinds[] = {{QueueKind::kInfinite, "infinite"
                                                {QueueKind::kPie, "pie"}};
 constexpr EnumName<QueueFlavour> kQueueFlavours[] = {{QueueFlavour::kRfc, "rfc"},
                                                      {QueueFlavour::kMahimahi, "mahimahi"}};
-constexpr EnumName<CubicFlavour> kCubicFlavours[] = {{CubicFlavour::kMvfst, "mvfst"},
-                                                     {CubicFlavour::kRfc9438, "rfc9438"}};
-constexpr EnumName<NewRenoFlavour> kNewRenoFlavours[] = {{NewRenoFlavour::kMvfst, "mvfst"},
-                                                         {NewRenoFlavour::kRfc9002, "rfc9002"}};
 constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {WindowKind::kCount, "count"}};
 
 constexpr std::array<const char*, 4> kRateKinds = {"constant", "poisson", "trace", "cellular"};
-constexpr std::array<const char*, 5> kSchemeKinds = {"external", "random", "newreno", "cubic", "fixed"};
 constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
 constexpr std::array<const char*, 4> kRewardKinds = {"log_ratio", "linear", "power", "aurora"};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
 
-// A fraction of a trace's period, and the burst size of the cellular process.
-constexpr Check kUnitOpenLow{.low = 0.0, .high = 1.0, .open_low = true, .text = "above 0 and at most 1"};
-
 }  // namespace
-
-const char* scheme_name(const SchemeConfig& scheme) { return kSchemeKinds[scheme.index()]; }
 
 // --- ranges, rates, queues ---
 
@@ -125,39 +117,6 @@ void visit_fields(V& v, ScenarioConfig& s) {
 }
 
 // --- flows ---
-
-template <class V>
-void visit_fields(V&, ExternalConfig&) {}
-template <class V>
-void visit_fields(V&, RandomActions&) {}
-template <class V>
-void visit_fields(V& v, NewRenoConfig& c) {
-  v.choice_knob("flavour", c.flavour, kNewRenoFlavours);
-  v.knob("additive_increase_bytes", c.additive_increase, kPositive);
-}
-template <class V>
-void visit_fields(V& v, CubicConfig& c) {
-  v.choice_knob("flavour", c.flavour, kCubicFlavours);
-  v.knob("c", c.c, kPositive);
-  v.knob("beta", c.beta, kUnitOpenLow);
-  v.knob("last_max_factor", c.last_max_factor, kUnitOpenLow);
-  v.knob("tcp_friendly", c.tcp_friendly);
-  v.knob("hystart", c.hystart);
-  v.knob("hystart_samples", c.hystart_samples, kAtLeastOne);
-  v.knob("hystart_low_packets", c.hystart_low_packets, kNonNegative);
-  v.knob("hystart_delay_low_ms", c.hystart_delay_low, kPositive);
-  v.knob("hystart_delay_high_ms", c.hystart_delay_high, kPositive);
-  v.knob("hystart_pacing_gain", c.hystart_pacing_gain, kPositive);
-  v.knob("recovery_pacing_gain", c.recovery_pacing_gain, kPositive);
-}
-template <class V>
-void visit_fields(V& v, FixedConfig& c) {
-  v.knob("window_packets", c.window_packets, kAtLeastOne);
-}
-template <class V>
-void visit_fields(V& v, SchemeConfig& c) {
-  v.alternatives("kind", c, kSchemeKinds);
-}
 
 template <class V>
 void visit_fields(V&, BulkApp&) {}

@@ -47,6 +47,8 @@ inline constexpr Check kAny{};
 inline constexpr Check kPositive{.low = 0.0, .open_low = true, .text = "positive"};
 inline constexpr Check kNonNegative{.low = 0.0, .text = "zero or more"};
 inline constexpr Check kAtLeastOne{.low = 1.0, .text = "at least 1"};
+inline constexpr Check kUnitOpenLow{
+    .low = 0.0, .high = 1.0, .open_low = true, .text = "above 0 and at most 1"};
 inline constexpr Check kFraction{.low = 0.0, .high = 1.0, .text = "between 0 and 1"};
 
 // Names of an enumeration's values, for configuration and messages.

@@ -7,7 +7,7 @@
 namespace mvfstrl {
 namespace {
 
-enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream };
+enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream, kControllerStream };
 
 ControllerConfig controller_of(const SchemeConfig& scheme) {
   return std::visit(
@@ -23,8 +23,9 @@ ControllerConfig controller_of(const SchemeConfig& scheme) {
 
 Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits,
                    Rng rng) {
-  return Sender(transport, make_controller(controller_of(flow.controller), limits), flow.app,
-                TimePoint::zero() + flow.start, rng);
+  return Sender(transport,
+                make_controller(controller_of(flow.controller), limits, rng.fork(kControllerStream)),
+                flow.app, TimePoint::zero() + flow.start, rng);
 }
 
 // `part` of `total`, where `total` splits as numerator : denominator - numerator.

@@ -1,0 +1,47 @@
+// The knobs of every scheme, as config_io reads and writes them: one function a controller.
+#pragma once
+
+#include "environment/config.h"
+#include "environment/config_visitor.h"
+
+namespace mvfstrl {
+
+inline constexpr EnumName<CubicFlavour> kCubicFlavours[] = {{CubicFlavour::kMvfst, "mvfst"},
+                                                            {CubicFlavour::kRfc9438, "rfc9438"}};
+inline constexpr EnumName<NewRenoFlavour> kNewRenoFlavours[] = {{NewRenoFlavour::kMvfst, "mvfst"},
+                                                                {NewRenoFlavour::kRfc9002, "rfc9002"}};
+
+template <class V>
+void visit_fields(V&, ExternalConfig&) {}
+template <class V>
+void visit_fields(V&, RandomActions&) {}
+template <class V>
+void visit_fields(V& v, NewRenoConfig& c) {
+  v.choice_knob("flavour", c.flavour, kNewRenoFlavours);
+  v.knob("additive_increase_bytes", c.additive_increase, kPositive);
+}
+template <class V>
+void visit_fields(V& v, CubicConfig& c) {
+  v.choice_knob("flavour", c.flavour, kCubicFlavours);
+  v.knob("c", c.c, kPositive);
+  v.knob("beta", c.beta, kUnitOpenLow);
+  v.knob("last_max_factor", c.last_max_factor, kUnitOpenLow);
+  v.knob("tcp_friendly", c.tcp_friendly);
+  v.knob("hystart", c.hystart);
+  v.knob("hystart_samples", c.hystart_samples, kAtLeastOne);
+  v.knob("hystart_low_packets", c.hystart_low_packets, kNonNegative);
+  v.knob("hystart_delay_low_ms", c.hystart_delay_low, kPositive);
+  v.knob("hystart_delay_high_ms", c.hystart_delay_high, kPositive);
+  v.knob("hystart_pacing_gain", c.hystart_pacing_gain, kPositive);
+  v.knob("recovery_pacing_gain", c.recovery_pacing_gain, kPositive);
+}
+template <class V>
+void visit_fields(V& v, FixedConfig& c) {
+  v.knob("window_packets", c.window_packets, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, SchemeConfig& c) {
+  v.alternatives("kind", c, kSchemeKinds);
+}
+
+}  // namespace mvfstrl
