@@ -91,9 +91,8 @@ TEST(ConfigIo, ErrorsNameTheDottedKey) {
   EXPECT_EQ(refusal(with("episode_ms", Value("long"))), "episode_ms: must be a number, got 'long'");
   EXPECT_EQ(refusal(with("scenarios.0.loss.high", Value(1.5))),
             "scenarios[0].loss.high: must be between 0 and 1, got 1.5");
-  EXPECT_EQ(
-      refusal(with("flows.0.controller.kind", Value("bbr"))),
-      "flows[0].controller.kind: unknown choice 'bbr', known are external, random, newreno, cubic, fixed");
+  EXPECT_TRUE(refusal(with("flows.0.controller.kind", Value("quic")))
+                  .starts_with("flows[0].controller.kind: unknown choice 'quic', known are external, "));
 }
 
 TEST(ConfigIo, MissingAndUnknownKeys) {
