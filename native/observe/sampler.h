@@ -8,9 +8,9 @@
 #include "congestion/connection_stats.h"
 #include "congestion/controller.h"
 #include "congestion/rtt_stats.h"
+#include "congestion/windowed_min.h"
 #include "observe/delivery_rate.h"
 #include "observe/sample.h"
-#include "observe/windowed_min.h"
 
 namespace mvfstrl {
 

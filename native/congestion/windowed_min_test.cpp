@@ -1,4 +1,4 @@
-#include "observe/windowed_min.h"
+#include "congestion/windowed_min.h"
 
 #include <gtest/gtest.h>
 
