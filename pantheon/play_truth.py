@@ -16,6 +16,9 @@ from pantheon.truth import Queue, TruthRow, find_trace
 SCHEMES = {"cubic": "cubic", "newreno": "newreno"}
 """Our controller by the name in the tables' column `cc`."""
 
+PACED = "+pace"
+"""How a scheme of the tables ends whose runs had mvfst's pacing switched on; the others had it off."""
+
 # The truth runs raised mvfst's limit of 2000 packets so far that it never binds (PATH.md's settings).
 MAXIMUM_WINDOW_PACKETS = 860_000
 OPPORTUNITY_BYTES = 1504
@@ -38,6 +41,7 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
         "ack_queue": _queue("scenarios.0.ack_queue", row.links.ack_queue),
     }
     config["flows"][0]["controller"] = native_default(f"kinds.controller.{SCHEMES[row.scheme]}")
+    config["transport"]["pacing"] = "always" if row.scheme.endswith(PACED) else "never"
     config["transport"]["window"]["maximum_packets"] = MAXIMUM_WINDOW_PACKETS
     config["episode_ms"] = float(row.duration_ms)
     return config

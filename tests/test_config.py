@@ -208,7 +208,7 @@ def test_every_typed_knob_reaches_the_core() -> None:
     assert built["observation"] == expected
     assert (built["reward"]["kind"], built["reward"]["delay_factor"]) == ("linear", 0.25)
     assert built["episode_ms"] == 5000.0
-    assert built["transport"]["pacing"] is True
+    assert built["transport"]["pacing"] == "always"
     bounds = [built["actions"][f"{name}_window_packets"] for name in ("min", "initial", "max")]
     assert bounds == [3, 5, 9]
 

@@ -118,7 +118,7 @@ def assert_conserves(counters: dict[str, Any]) -> None:
     loss=st.sampled_from([0.0, 0.01, 0.3]),
     scheme=st.sampled_from(["external", "random", "newreno", "cubic", "fixed"]),
     others=flows,
-    pacing=st.booleans(),
+    pacing=st.sampled_from(["auto", "always", "never"]),
     actions=st.lists(st.integers(0, 4), min_size=5, max_size=12),
     seed=st.integers(0, 2**64 - 1),
 )
@@ -131,7 +131,7 @@ def test_sent_is_delivered_dropped_or_in_flight_at_every_step(
     loss: float,
     scheme: str,
     others: list[dict[str, Any]],
-    pacing: bool,
+    pacing: str,
     actions: list[int],
     seed: int,
 ) -> None:

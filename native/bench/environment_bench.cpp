@@ -39,7 +39,7 @@ EnvironmentConfig make_config(const Case& c) {
   scenario.delay_ms = Range::constant(kDelayMs);
   scenario.queue.packets.reset();
   scenario.queue.bdp = Range::constant(1);
-  config.transport.pacing = c.pacing;
+  config.transport.pacing = c.pacing ? Pacing::kAlways : Pacing::kNever;
   const double bdp_packets = c.mbps * 1e6 / 8 * 2 * kDelayMs * 1e-3 / (1252 + 28);
   if (c.cubic) {
     config.flows[0].controller = CubicConfig{};

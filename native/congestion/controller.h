@@ -75,8 +75,10 @@ class CongestionController {
   // The application ran out of data (true), or has some again (false): a window that grows with time rather
   // than with ACKs must not count the silence.
   virtual void set_app_idle(bool /*idle*/, TimePoint /*now*/) {}
+  // Whether the algorithm is built on pacing; a transport may be told otherwise (TransportConfig::pacing).
+  // Asked once, when the controller is handed to its transport.
+  virtual bool wants_pacing() const { return false; }
   // A pacing transport sends this many windows a smoothed RTT, unless the controller names a rate itself.
-  // Whether it paces at all is the transport's configuration.
   virtual double pacing_gain() const { return 1.0; }
   virtual std::optional<Bandwidth> pacing_rate() const { return std::nullopt; }
 };

@@ -15,6 +15,8 @@ constexpr EnumName<QueueKind> kQueueKinds[] = {{QueueKind::kInfinite, "infinite"
                                                {QueueKind::kPie, "pie"}};
 constexpr EnumName<QueueFlavour> kQueueFlavours[] = {{QueueFlavour::kRfc, "rfc"},
                                                      {QueueFlavour::kMahimahi, "mahimahi"}};
+constexpr EnumName<Pacing> kPacings[] = {
+    {Pacing::kAuto, "auto"}, {Pacing::kAlways, "always"}, {Pacing::kNever, "never"}};
 constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {WindowKind::kCount, "count"}};
 
 constexpr std::array<const char*, 4> kRateKinds = {"constant", "poisson", "trace", "cellular"};
@@ -178,7 +180,7 @@ void visit_fields(V& v, TransportConfig& t) {
   v.knob("handshake_last_packet_bytes", t.handshake_last_packet, kNonNegative);
   v.knob("handshake_done_bytes", t.handshake_done, kNonNegative);
   v.knob("handshake_processing_ms", t.handshake_processing, kNonNegative);
-  v.knob("pacing", t.pacing);
+  v.choice_knob("pacing", t.pacing, kPacings);
   v.knob("pacing_tick_ms", t.pacing_tick, kPositive);
   v.knob("pacing_min_burst", t.pacing_min_burst, kAtLeastOne);
   v.knob("pacing_max_late_bursts", t.pacing_max_late_bursts, kAtLeastOne);

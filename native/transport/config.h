@@ -10,6 +10,9 @@
 
 namespace mvfstrl {
 
+// kAuto: where the controller wants it, so that a paced flow and an unpaced one may share a link.
+enum class Pacing { kAuto, kAlways, kNever };
+
 struct TransportConfig {
   WindowLimits window;
 
@@ -45,8 +48,8 @@ struct TransportConfig {
   // The server's time over its first flight: part of the receiver's RTT sample, not of the sender's.
   Duration handshake_processing = Duration::from_ms(4);
 
-  // Pacing: off, a window is sent at once as ACKs open it (state/TransportSettings.h).
-  bool pacing = false;
+  // Without pacing a window is sent at once as ACKs open it (state/TransportSettings.h).
+  Pacing pacing = Pacing::kAuto;
   Duration pacing_tick = Duration::from_ms(1);
   std::int32_t pacing_min_burst = 5;        // packets
   std::int32_t pacing_max_late_bursts = 5;  // a late write makes up for at most this many

@@ -74,7 +74,7 @@ TEST(Connection, ATransferEndsWithEveryByteThroughLossOfEveryKind) {
 TEST(Connection, EveryPacketIsAcknowledgedLostOrInFlightAfterEveryEvent) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     TransportConfig config;
-    config.pacing = seed % 2 == 0;
+    config.pacing = seed % 2 == 0 ? Pacing::kAlways : Pacing::kNever;
     Rng rng(seed);
     TestLine::Options options;
     options.spacing = Duration::from_us(300);
@@ -139,18 +139,17 @@ TEST(Connection, SameSeedSameConnection) {
 
 TEST(Connection, PacedSendersDoNotBurst) {
   TransportConfig config;
-  config.pacing = true;
   TestLine::Options options;
   options.spacing = Duration::from_ms(1);
   options.limit = Duration::from_ms(8);  // eight packets: an unpaced window would not pass
-  const auto received = [&](bool pacing) {
+  const auto received = [&](Pacing pacing) {
     config.pacing = pacing;
     TestLine line(make_sender(config, FixedConfig{40}), config, options);
     line.run(at(10'000));
     return static_cast<double>(line.dropped()) / static_cast<double>(line.sender().stats().packets_sent);
   };
-  EXPECT_LT(received(true), 0.02);  // the first flight leaves before there is an RTT to pace by
-  EXPECT_GT(received(false), 0.05);
+  EXPECT_LT(received(Pacing::kAlways), 0.02);  // the first flight leaves before there is an RTT to pace by
+  EXPECT_GT(received(Pacing::kNever), 0.05);
 }
 
 }  // namespace

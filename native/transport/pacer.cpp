@@ -5,8 +5,8 @@
 
 namespace mvfstrl {
 
-Pacer::Pacer(const TransportConfig& config)
-    : enabled_(config.pacing),
+Pacer::Pacer(const TransportConfig& config, bool enabled)
+    : enabled_(enabled),
       tick_(config.pacing_tick),
       min_burst_(config.pacing_min_burst),
       max_late_bursts_(config.pacing_max_late_bursts),

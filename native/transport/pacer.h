@@ -13,7 +13,7 @@ namespace mvfstrl {
 
 class Pacer {
  public:
-  explicit Pacer(const TransportConfig& config);
+  Pacer(const TransportConfig& config, bool enabled);
 
   bool enabled() const { return enabled_; }
   // A window (gain included) to be spread over `rtt`; before an RTT is known everything leaves at once.

@@ -7,11 +7,7 @@ namespace {
 
 constexpr ByteCount kPacket{1252};
 
-TransportConfig paced() {
-  TransportConfig config;
-  config.pacing = true;
-  return config;
-}
+Pacer make_pacer() { return Pacer(TransportConfig{}, true); }
 
 constexpr TimePoint at_us(std::int64_t us) { return TimePoint::from_ns(us * 1'000); }
 
@@ -23,7 +19,7 @@ std::int64_t burst(Pacer& pacer, TimePoint now) {
 
 // 60 packets over 60 ms: five packets, the least, every 5 ms.
 TEST(Pacer, SpreadsAWindowOverTheRtt) {
-  Pacer pacer(paced());
+  Pacer pacer = make_pacer();
   pacer.set_rate(kPacket * 60, Duration::from_ms(60));
   EXPECT_EQ(burst(pacer, at_us(0)), 5);
   EXPECT_EQ(pacer.next_release(), at_us(5'000));
@@ -33,14 +29,14 @@ TEST(Pacer, SpreadsAWindowOverTheRtt) {
 
 // 600 packets over 60 ms: ten every tick.
 TEST(Pacer, GrowsTheBurstWhereTheTickIsTheLimit) {
-  Pacer pacer(paced());
+  Pacer pacer = make_pacer();
   pacer.set_rate(kPacket * 600, Duration::from_ms(60));
   EXPECT_EQ(burst(pacer, at_us(0)), 10);
   EXPECT_EQ(pacer.next_release(), at_us(1'000));
 }
 
 TEST(Pacer, MakesUpForALateWriteAndOwesWhatItRoundedUp) {
-  Pacer pacer(paced());
+  Pacer pacer = make_pacer();
   pacer.set_rate(kPacket * 60, Duration::from_ms(60));
   EXPECT_EQ(burst(pacer, at_us(0)), 5);
   EXPECT_EQ(burst(pacer, at_us(6'500)), 7);   // 6.5 due, half a packet ahead
@@ -48,14 +44,14 @@ TEST(Pacer, MakesUpForALateWriteAndOwesWhatItRoundedUp) {
 }
 
 TEST(Pacer, MakesUpForAtMostFiveBursts) {
-  Pacer pacer(paced());
+  Pacer pacer = make_pacer();
   pacer.set_rate(kPacket * 60, Duration::from_ms(60));
   EXPECT_EQ(burst(pacer, at_us(0)), 5);
   EXPECT_EQ(burst(pacer, at_us(90'000)), 25);
 }
 
 TEST(Pacer, CannotPaceARttBelowItsTick) {
-  Pacer pacer(paced());
+  Pacer pacer = make_pacer();
   pacer.set_rate(kPacket * 60, Duration::from_us(900));
   EXPECT_EQ(burst(pacer, at_us(0)), 1'000);
 }

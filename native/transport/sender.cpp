@@ -9,12 +9,21 @@
 
 namespace mvfstrl {
 
+namespace {
+
+bool paces(Pacing pacing, const CongestionController* controller) {
+  if (pacing == Pacing::kAuto) return controller != nullptr && controller->wants_pacing();
+  return pacing == Pacing::kAlways;
+}
+
+}  // namespace
+
 Sender::Sender(const TransportConfig& config, std::unique_ptr<CongestionController> controller,
                const AppConfig& app, TimePoint start, Rng rng)
     : config_(config),
       controller_(std::move(controller)),
       app_(app, config.window.packet_size, start, rng),
-      pacer_(config),
+      pacer_(config, paces(config.pacing, controller_.get())),
       alarm_base_(start) {
   config_.validate();
   if (controller_ == nullptr) throw std::invalid_argument("a sender needs a controller");

@@ -303,28 +303,6 @@ TEST(Sender, RatedSourceMarksItsPacketsAsLimitedByTheApplication) {
   EXPECT_EQ(f.flush(at(60)), 3);
 }
 
-TEST(Sender, PacingSpreadsAWindowOverARoundTrip) {
-  TransportConfig config = plain();
-  config.pacing = true;
-  Fixture f(config, 60);
-  EXPECT_EQ(f.flush(at(0)), 60);  // no RTT yet: mvfst cannot pace
-  f.ack(at(60), {{0, 59}});
-  std::int64_t sent = 0;
-  std::int64_t largest_burst = 0;
-  TimePoint now = at(60);
-  while (now < at(118)) {
-    const std::int64_t burst = f.flush(now);
-    sent += burst;
-    largest_burst = std::max(largest_burst, burst);
-    const TimePoint next = f.sender.next_timer();
-    ASSERT_GT(next, now);
-    now = next;
-    f.sender.on_timer(now);
-  }
-  EXPECT_EQ(largest_burst, 5);  // at least five packets: 12 bursts of 5, 5 ms apart
-  EXPECT_EQ(sent, 60);
-}
-
 // The first flights of real runs (scenario s17, 443 to 507 ms): 11 packets, the second of them short; the
 // handshake's acknowledgements let two, then HANDSHAKE_DONE and one more go.
 TEST(Sender, FirstFlightsAreThoseOfTheLogs) {
