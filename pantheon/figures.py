@@ -28,8 +28,9 @@ class Style:
     marker: str
 
 
-# Okabe and Ito's colour-blind-safe palette ("Color universal design", 2008); a scheme looks the same in every
-# figure, and shape tells it where colour cannot.
+# Two colour-blind-safe palettes, Okabe and Ito's ("Color universal design", 2008) and Tol's muted one
+# ("Colour schemes", SRON/EPS/TN/09-002, 2021). A scheme looks the same in every figure; no two share a shape, which
+# tells them apart where colour cannot.
 _STYLES = {
     "impala": Style("#D55E00", "*"),
     "impala (shuffled)": Style("#CC79A7", "X"),
@@ -38,11 +39,17 @@ _STYLES = {
     "fixed": Style("#E69F00", "D"),
     "random": Style("#7F7F7F", "v"),
     "oracle": Style("#000000", "P"),
+    "omniscient": Style("#000000", "H"),
     "copa": Style("#56B4E9", "^"),
     "bbr": Style("#8C564B", "<"),
+    "bbr3": Style("#CC6677", ">"),
+    "vegas": Style("#999933", "p"),
+    "ledbat": Style("#44AA99", "h"),
+    "vivace": Style("#AA4499", "d"),
+    "sprout": Style("#332288", "8"),
 }
 _SPARE = [
-    Style(colour, marker) for marker in "h>pd" for colour in ("#56B4E9", "#CC79A7", "#8C564B", "#F0E442")
+    Style(colour, marker) for marker in "ph8d" for colour in ("#6699CC", "#B15928", "#F781BF", "#666633")
 ]
 
 

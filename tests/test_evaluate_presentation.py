@@ -163,7 +163,11 @@ def test_figure_is_written_with_the_delay_axis_reversed(
 def test_a_scheme_looks_the_same_everywhere() -> None:
     assert figures.style_of("cubic") == figures.style_of("cubic")
     assert figures.style_of("some new scheme") == figures.style_of("some new scheme")
-    assert (
-        len({figures.style_of(name) for name in ("impala", "cubic", "newreno", "fixed", "random", "oracle")})
-        == 6
-    )
+
+
+def test_known_schemes_are_told_apart_by_shape_alone() -> None:
+    classic = ["cubic", "newreno", "copa", "bbr", "bbr3", "vegas", "ledbat", "vivace", "sprout"]
+    bounds = ["fixed", "random", "oracle", "omniscient"]
+    looks = {name: figures.style_of(name) for name in ["impala", "impala (shuffled)", *classic, *bounds]}
+    assert len({look.marker for look in looks.values()}) == len(looks)
+    assert not [name for name, look in looks.items() if look in figures._SPARE]
