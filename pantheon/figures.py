@@ -29,8 +29,8 @@ class Style:
 
 
 # Two colour-blind-safe palettes, Okabe and Ito's ("Color universal design", 2008) and Tol's muted one
-# ("Colour schemes", SRON/EPS/TN/09-002, 2021). A scheme looks the same in every figure; no two share a shape, which
-# tells them apart where colour cannot.
+# ("Colour schemes", SRON/EPS/TN/09-002, 2021). A scheme looks the same in every figure; no two share a
+# shape, which tells them apart where colour cannot.
 _STYLES = {
     "impala": Style("#D55E00", "*"),
     "impala (shuffled)": Style("#CC79A7", "X"),
