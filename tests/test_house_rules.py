@@ -35,7 +35,7 @@ FORBIDDEN_IMPORTS: dict[str, set[str]] = {
 }
 
 # Import name -> name in pyproject.toml, where they differ.
-DISTRIBUTIONS = {"hydra": "hydra-core", "google": "protobuf", "mpl_toolkits": "matplotlib"}
+DISTRIBUTIONS = {"hydra": "hydra-core", "google": "protobuf", "mpl_toolkits": "matplotlib", "yaml": "pyyaml"}
 
 
 def tracked(*suffixes: str) -> list[Path]:
