@@ -161,11 +161,21 @@ class AuroraReward(RewardConfig):
     packet_bytes: int = field(default_factory=native("kinds.reward.aurora.packet_bytes"))
 
 
+@dataclass
+class LogPowerReward(RewardConfig):
+    kind: str = "log_power"
+    throughput_factor: float = field(default_factory=native("kinds.reward.log_power.throughput_factor"))
+    throughput_offset: float = field(default_factory=native("kinds.reward.log_power.throughput_offset"))
+    rtt_factor: float = field(default_factory=native("kinds.reward.log_power.rtt_factor"))
+    loss_factor: float = field(default_factory=native("kinds.reward.log_power.loss_factor"))
+
+
 REWARDS: dict[str, type[RewardConfig]] = {
     "log_ratio": LogRatioReward,
     "linear": LinearReward,
     "power": PowerReward,
     "aurora": AuroraReward,
+    "log_power": LogPowerReward,
 }
 
 

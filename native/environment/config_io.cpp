@@ -21,7 +21,7 @@ constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {W
 
 constexpr std::array<const char*, 4> kRateKinds = {"constant", "poisson", "trace", "cellular"};
 constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
-constexpr std::array<const char*, 4> kRewardKinds = {"log_ratio", "linear", "power", "aurora"};
+constexpr std::array<const char*, 5> kRewardKinds = {"log_ratio", "linear", "power", "aurora", "log_power"};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
 
 }  // namespace
@@ -230,6 +230,13 @@ void visit_fields(V& v, AuroraReward& r) {
   v.knob("latency_factor", r.latency_factor);
   v.knob("loss_factor", r.loss_factor);
   v.knob("packet_bytes", r.packet_bytes, kAtLeastOne);
+}
+template <class V>
+void visit_fields(V& v, LogPowerReward& r) {
+  v.knob("throughput_factor", r.throughput_factor);
+  v.knob("throughput_offset", r.throughput_offset, kPositive);
+  v.knob("rtt_factor", r.rtt_factor);
+  v.knob("loss_factor", r.loss_factor);
 }
 template <class V>
 void visit_fields(V& v, RewardConfig& r) {

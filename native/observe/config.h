@@ -60,6 +60,13 @@ struct AuroraReward {
   int packet_bytes = 1500;          // Aurora's packet
 };
 
-using RewardConfig = std::variant<LogRatioReward, LinearReward, PowerReward, AuroraReward>;
+struct LogPowerReward {
+  double throughput_factor = 1.0;
+  double throughput_offset = 1e-3;  // MB/s
+  double rtt_factor = 0.5;
+  double loss_factor = 1.0;
+};
+
+using RewardConfig = std::variant<LogRatioReward, LinearReward, PowerReward, AuroraReward, LogPowerReward>;
 
 }  // namespace mvfstrl

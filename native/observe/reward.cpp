@@ -70,6 +70,16 @@ double value(const AuroraReward& weights, const WindowSummary& window) {
          weights.latency_factor * window.mean_rtt.to_seconds() - weights.loss_factor * window.loss_fraction();
 }
 
+// A window of nothing but losses is worth log(0.01) of them, not minus infinity.
+constexpr double kLossWeight = 0.99;
+
+double value(const LogPowerReward& weights, const WindowSummary& window) {
+  const Duration rtt = std::max(window.mean_rtt, Duration::from_us(1));
+  return weights.throughput_factor * std::log(weights.throughput_offset + megabytes_per_second(window)) -
+         weights.rtt_factor * std::log(rtt.to_seconds()) +
+         weights.loss_factor * std::log(1 - kLossWeight * window.loss_fraction());
+}
+
 void check(const LogRatioReward& weights) {
   check_finite({{"throughput_factor", weights.throughput_factor},
                 {"delay_factor", weights.delay_factor},
@@ -97,13 +107,21 @@ void check(const AuroraReward& weights) {
   check_positive({{"packet_bytes", weights.packet_bytes}});
 }
 
+void check(const LogPowerReward& weights) {
+  check_finite({{"throughput_factor", weights.throughput_factor},
+                {"rtt_factor", weights.rtt_factor},
+                {"loss_factor", weights.loss_factor}});
+  check_positive({{"throughput_offset", weights.throughput_offset}});
+}
+
 }  // namespace
 
 std::string_view reward_name(const RewardConfig& config) {
   return std::visit(Overloaded{[](const LogRatioReward&) { return std::string_view("log_ratio"); },
                                [](const LinearReward&) { return std::string_view("linear"); },
                                [](const PowerReward&) { return std::string_view("power"); },
-                               [](const AuroraReward&) { return std::string_view("aurora"); }},
+                               [](const AuroraReward&) { return std::string_view("aurora"); },
+                               [](const LogPowerReward&) { return std::string_view("log_power"); }},
                     config);
 }
 

@@ -12,6 +12,9 @@
 //   aurora     a T [packets/s] - b R [s] - c (lost / (lost + acked)): Jay et al., "A Deep Reinforcement
 //   Learning
 //              Perspective on Internet Congestion Control" (ICML 2019).
+//   log_power  a log(offset + T [MB/s]) - b log(R [s]) + c log(1 - 0.99 p), p = lost / (lost + acked): the
+//              utility of Winstein and Balakrishnan, "TCP ex Machina" (SIGCOMM 2013), section 3.2, and of
+//              Copa (NSDI 2018), with a price on loss.
 #pragma once
 
 #include <string_view>
@@ -21,7 +24,7 @@
 
 namespace mvfstrl {
 
-// The name under which configurations select it: log_ratio, linear, power, aurora.
+// The name under which configurations select it: log_ratio, linear, power, aurora, log_power.
 std::string_view reward_name(const RewardConfig& config);
 
 class Reward {

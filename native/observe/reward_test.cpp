@@ -67,6 +67,19 @@ TEST(Reward, PowerIsThroughputOverRoundTripTime) {
   EXPECT_EQ(reward_name(weights), "power");
 }
 
+TEST(Reward, LogPowerIsThroughputOverResponseTimeDiscountedByLoss) {
+  EXPECT_EQ(reward_name(LogPowerReward{}), "log_power");
+  EXPECT_DOUBLE_EQ(Reward(LogPowerReward{}).of(window()),
+                   std::log(1.501) - 0.5 * std::log(0.075) + std::log(1 - 0.99 * 0.25));
+  LogPowerReward weights{2, 0.5, 3, 4};
+  EXPECT_DOUBLE_EQ(Reward(weights).of(window()),
+                   2 * std::log(2.0) - 3 * std::log(0.075) + 4 * std::log(1 - 0.99 * 0.25));
+  WindowSummary lost = window();
+  lost.acked = ByteCount::zero();
+  EXPECT_NEAR(Reward(LogPowerReward{}).of(lost), std::log(1e-3) - 0.5 * std::log(0.075) + std::log(0.01),
+              1e-12);
+}
+
 TEST(Reward, AuroraCountsPacketsSecondsAndTheLostFraction) {
   EXPECT_DOUBLE_EQ(Reward(AuroraReward{}).of(window()), 10 * 1000.0 - 1000 * 0.075 - 2000 * 0.25);
   EXPECT_EQ(reward_name(AuroraReward{}), "aurora");
@@ -97,6 +110,9 @@ TEST(Reward, BadWeightsAreNamed) {
   PowerReward power;
   power.throughput_exponent = -1;
   EXPECT_EQ(refusal(power).find("reward.throughput_exponent must be positive"), 0U);
+  LogPowerReward log_power;
+  log_power.throughput_offset = 0;
+  EXPECT_THROW(Reward{log_power}, std::invalid_argument);
   AuroraReward aurora;
   aurora.packet_bytes = 0;
   EXPECT_EQ(refusal(aurora).find("reward.packet_bytes must be positive"), 0U);
