@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from pantheon.metrics import Interval
 from pantheon.results import ALL_SCENARIOS, Summary
@@ -77,14 +77,39 @@ def comparison(summaries: Sequence[Summary], path: Path) -> None:
         axis.set_visible(False)
     figure.canvas.draw()  # settles the layout, by which names find their places
     for axis, (_, group) in zip(axes.flat, panels, strict=False):
-        _name_points(axis, group)
+        name_points(axis, [_named(summary) for summary in group])
     figure.savefig(path)
 
 
 def _panel(axis: Axes, scenario: str, summaries: list[Summary]) -> None:
-    _axes(axis, scenario, summaries)
+    delays = [s.metrics["delay_p95_ms"] for s in summaries]
+    throughputs = [s.metrics["throughput_mbps"] for s in summaries]
+    spread = min(d.low for d in delays), max(d.high for d in delays)
+    trade_off_axes(axis, spread, max(t.high for t in throughputs))
+    axis.set_title(scenario, loc="left", fontsize=11)
     for summary in summaries:
         _point(axis, summary)
+
+
+def trade_off_axes(axis: Axes, delays: tuple[float, float], top_throughput: float) -> None:
+    """Throughput over the reversed delay: room for `delays`, the smallest and the largest, and the top."""
+    low, high = delays
+    if high > 8 * low > 0:  # one bufferbloated scheme would crush the rest into a corner
+        axis.set_xscale("log")
+        axis.set_xlim(high * 1.25, low / 1.25)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        margin = 0.12 * max(high - low, 0.1 * high, 1.0)
+        axis.set_xlim(high + margin, max(low - margin, 0.0))
+        axis.xaxis.set_major_locator(MaxNLocator(7))
+    axis.set_ylim(0.0, 1.18 * top_throughput if top_throughput > 0 else 1.0)
+    axis.set_xlabel("95th percentile one-way delay (ms)")
+    axis.set_ylabel("throughput (Mbit/s)")
+    axis.grid(color="#E6E6E6", linewidth=0.7)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
     axis.annotate(
         "better",
         xy=(0.985, 0.975),
@@ -97,28 +122,6 @@ def _panel(axis: Axes, scenario: str, summaries: list[Summary]) -> None:
         fontsize=9,
         arrowprops={"arrowstyle": "-|>", "color": "#888888", "lw": 1.2},
     )
-
-
-def _axes(axis: Axes, scenario: str, summaries: list[Summary]) -> None:
-    delays = [s.metrics["delay_p95_ms"] for s in summaries]
-    throughputs = [s.metrics["throughput_mbps"] for s in summaries]
-    low, high = min(d.low for d in delays), max(d.high for d in delays)
-    if high > 8 * low > 0:  # one bufferbloated scheme would crush the rest into a corner
-        axis.set_xscale("log")
-        axis.set_xlim(high * 1.25, low / 1.25)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    else:
-        margin = 0.12 * max(high - low, 0.1 * high, 1.0)
-        axis.set_xlim(high + margin, max(low - margin, 0.0))
-        axis.xaxis.set_major_locator(MaxNLocator(7))
-    top = max(t.high for t in throughputs)
-    axis.set_ylim(0.0, 1.18 * top if top > 0 else 1.0)
-    axis.set_title(scenario, loc="left", fontsize=11)
-    axis.set_xlabel("95th percentile one-way delay (ms)")
-    axis.set_ylabel("throughput (Mbit/s)")
-    axis.grid(color="#E6E6E6", linewidth=0.7)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _point(axis: Axes, summary: Summary) -> None:
@@ -139,17 +142,14 @@ def _point(axis: Axes, summary: Summary) -> None:
     )
 
 
-def _name_points(axis: Axes, summaries: list[Summary]) -> None:
-    """Writes each name where it covers least: beside its point, else a line further up or down."""
+def name_points(axis: Axes, named: Sequence[tuple[str, float, float]]) -> None:
+    """Writes each name (and its point's place) where it covers least: beside its point, else a line further
+    up or down. The layout has to be settled."""
     pixel = axis.figure.dpi / 72
-    points = [
-        axis.transData.transform((delay.mean, throughput.mean))
-        for delay, throughput, _ in map(_place, summaries)
-    ]
+    points = [axis.transData.transform((x, y)) for _, x, y in named]
     taken = [(x - 6 * pixel, y - 6 * pixel, x + 6 * pixel, y + 6 * pixel) for x, y in points]
-    for summary, (x, y) in zip(summaries, points, strict=True):
-        delay, throughput, style = _place(summary)
-        size = (5.6 * len(summary.scheme) * pixel, 10 * pixel)
+    for (name, *place), (x, y) in zip(named, points, strict=True):
+        size = (5.6 * len(name) * pixel, 10 * pixel)
         (dx, dy, right), box = min(
             (
                 ((dx, dy, right), _label_box(x + dx * pixel, y + dy * pixel, size, right))
@@ -159,15 +159,15 @@ def _name_points(axis: Axes, summaries: list[Summary]) -> None:
         )
         taken.append(box)
         axis.annotate(
-            summary.scheme,
-            (delay.mean, throughput.mean),
+            name,
+            (place[0], place[1]),
             xytext=(dx, dy),
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
-            color=style.colour,
+            color=style_of(name).colour,
             fontsize=9.5,
-            fontweight="bold" if summary.scheme.startswith("impala") else "normal",
+            fontweight="bold" if name.startswith("impala") else "normal",
             zorder=4,
         )
 
@@ -199,6 +199,11 @@ def _outside(box: Box, axis: Axes) -> float:
 
 def _place(summary: Summary) -> tuple[Interval, Interval, Style]:
     return summary.metrics["delay_p95_ms"], summary.metrics["throughput_mbps"], style_of(summary.scheme)
+
+
+def _named(summary: Summary) -> tuple[str, float, float]:
+    delay, throughput, _ = _place(summary)
+    return summary.scheme, delay.mean, throughput.mean
 
 
 def _reach(interval: Interval) -> list[list[float]]:
