@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,8 @@ def style_of(scheme: str) -> Style:
 def comparison(summaries: Sequence[Summary], path: Path) -> None:
     """A panel a scenario: a point a scheme at its means, with its 95 % intervals as a cross."""
     observed = [s for s in summaries if s.flow == 0 and s.scenario != ALL_SCENARIOS]
-    panels = [(scenario, list(group)) for scenario, group in groupby(observed, lambda s: s.scenario)]
+    scenarios = dict.fromkeys(s.scenario for s in observed)
+    panels = [(scenario, [s for s in observed if s.scenario == scenario]) for scenario in scenarios]
     if not panels:
         raise ValueError("nothing to draw")
     columns = min(len(panels), 3)
