@@ -13,8 +13,11 @@ from mvfstrl.native_defaults import native_default
 from pantheon.linklog import Events, LinkLog
 from pantheon.truth import Queue, TruthRow, find_trace
 
-SCHEMES = {"cubic": "cubic", "newreno": "newreno"}
+SCHEMES = {"cubic": "cubic", "newreno": "newreno", "copa+pace": "copa"}
 """Our controller by the name in the tables' column `cc`."""
+
+KNOBS: dict[str, dict[str, Any]] = {"copa+pace": {"delta": 0.5}}
+"""What the truth runs told mvfst's controllers beside mvfst's defaults."""
 
 PACED = "+pace"
 """How a scheme of the tables ends whose runs had mvfst's pacing switched on; the others had it off."""
@@ -40,7 +43,8 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
         "queue": _queue("scenarios.0.queue", row.links.queue),
         "ack_queue": _queue("scenarios.0.ack_queue", row.links.ack_queue),
     }
-    config["flows"][0]["controller"] = native_default(f"kinds.controller.{SCHEMES[row.scheme]}")
+    controller = native_default(f"kinds.controller.{SCHEMES[row.scheme]}")
+    config["flows"][0]["controller"] = controller | KNOBS.get(row.scheme, {})
     config["transport"]["pacing"] = "always" if row.scheme.endswith(PACED) else "never"
     config["transport"]["window"]["maximum_packets"] = MAXIMUM_WINDOW_PACKETS
     config["episode_ms"] = float(row.duration_ms)

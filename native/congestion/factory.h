@@ -7,6 +7,7 @@
 
 #include "common/rng.h"
 #include "congestion/controller.h"
+#include "congestion/copa.h"
 #include "congestion/cubic.h"
 #include "congestion/external.h"
 #include "congestion/fixed.h"
@@ -16,8 +17,8 @@
 namespace mvfstrl {
 
 // Kept in one order; a new controller is a line in each of the two, and one in make_controller().
-using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig>;
-inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed"};
+using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig>;
+inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed", "copa"};
 static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
 // `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.

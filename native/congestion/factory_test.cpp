@@ -15,10 +15,12 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_STREQ(controller_name(NewRenoConfig{}), "newreno");
   EXPECT_STREQ(controller_name(CubicConfig{}), "cubic");
   EXPECT_STREQ(controller_name(FixedConfig{}), "fixed");
+  EXPECT_STREQ(controller_name(CopaConfig{}), "copa");
   EXPECT_NE(dynamic_cast<ExternalController*>(make_controller(ExternalConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<NewReno*>(make_controller(NewRenoConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Cubic*>(make_controller(CubicConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<FixedController*>(make_controller(FixedConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Copa*>(make_controller(CopaConfig{}, limits).get()), nullptr);
 }
 
 TEST(Factory, RefusesBadLimitsByName) {

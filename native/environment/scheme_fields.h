@@ -40,6 +40,13 @@ void visit_fields(V& v, FixedConfig& c) {
   v.knob("window_packets", c.window_packets, kAtLeastOne);
 }
 template <class V>
+void visit_fields(V& v, CopaConfig& c) {
+  v.knob("delta", c.delta, kPositive);
+  v.knob("standing_rtt", c.standing_rtt);
+  v.knob("min_rtt_window_ms", c.min_rtt_window, kPositive);
+  v.knob("pacing_gain", c.pacing_gain, kPositive);
+}
+template <class V>
 void visit_fields(V& v, SchemeConfig& c) {
   v.alternatives("kind", c, kSchemeKinds);
 }
