@@ -55,6 +55,70 @@ void check(const CellularRate& c) {
   }
 }
 
+void require_fraction(double value, const std::string& name) {
+  if (!(value >= 0 && value <= 1)) refuse(name + " must lie in [0, 1], got " + std::to_string(value));
+}
+
+void require_non_negative(Duration span, const std::string& name) {
+  if (span < Duration::zero())
+    refuse(name + " must not be negative, got " + std::to_string(span.to_ms()) + " ms");
+}
+
+void check(const PeriodicRate& p) {
+  if (p.parts.empty()) refuse("a periodic rate needs a part");
+  bool sends = false;
+  for (const PeriodicRate::Part& part : p.parts) {
+    require_positive(part.length, "length of a part");
+    if (!(part.rate.bps() >= 0) || !std::isfinite(part.rate.bps())) refuse("rate must not be negative");
+    sends = sends || part.rate.bps() >= 1;
+  }
+  if (!sends) refuse("rate is zero in every part");
+  require_non_negative(p.offset, "offset");
+}
+
+void check(const RandomWalkRate& w) {
+  require_positive(w.min, "min");
+  require_positive(w.max, "max");
+  if (w.min.bps() < 1) refuse("min must be at least one bit a second");
+  if (w.min > w.max) refuse("min must not exceed max");
+  require_positive(w.every, "every");
+  if (!(w.deviation >= 0) || !std::isfinite(w.deviation)) refuse("deviation must not be negative");
+}
+
+void check(const SatelliteRate& s) {
+  require_positive(s.rate, "rate");
+  require_positive(s.interval, "interval");
+  if (!(s.low > 0 && s.low <= s.high) || !std::isfinite(s.high)) {
+    refuse("need 0 < low <= high, got " + std::to_string(s.low) + " and " + std::to_string(s.high));
+  }
+  if (s.rate.bps() * s.low < 1) refuse("rate times low must be at least one bit a second");
+  require_non_negative(s.outage, "outage");
+  if (s.outage >= s.interval) refuse("outage must be shorter than interval");
+  require_non_negative(s.offset, "offset");
+}
+
+void check(const WifiRate& w) {
+  if (w.phy_rates.empty()) refuse("a Wi-Fi link needs a rate");
+  for (std::size_t i = 0; i < w.phy_rates.size(); ++i) {
+    require_positive(w.phy_rates[i], "phy rate");
+    if (i > 0 && w.phy_rates[i] <= w.phy_rates[i - 1]) refuse("phy rates must rise");
+  }
+  require_positive(w.hold, "hold");
+  require_non_negative(w.gap, "gap");
+  require_non_negative(w.overhead, "overhead");
+  require_positive(w.airtime, "airtime");
+  if (w.aggregate_packets < 1) refuse("aggregate_packets must be at least 1");
+  if (!(w.scale > 0) || !std::isfinite(w.scale)) refuse("scale must be positive");
+}
+
+void check(const DelayVariation& v) {
+  require_positive(v.every, "delay_variation every");
+  require_non_negative(v.step_low, "delay_variation step_low");
+  if (v.step_high < v.step_low) refuse("delay_variation step_high must not be below step_low");
+  require_non_negative(v.offset, "delay_variation offset");
+  require_non_negative(v.jitter, "delay_variation jitter");
+}
+
 }  // namespace
 
 void validate(const RateConfig& rate) {
@@ -79,12 +143,12 @@ void validate(const QueueConfig& queue) {
 void validate(const DirectionConfig& direction) {
   validate(direction.rate);
   validate(direction.queue);
-  if (direction.delay < Duration::zero()) {
-    refuse("delay must not be negative, got " + std::to_string(direction.delay.to_ms()) + " ms");
-  }
-  if (!(direction.loss >= 0 && direction.loss <= 1)) {
-    refuse("loss must lie in [0, 1], got " + std::to_string(direction.loss));
-  }
+  require_non_negative(direction.delay, "delay");
+  require_fraction(direction.loss, "loss");
+  check(direction.delay_variation);
+  require_fraction(direction.reordering.probability, "reordering probability");
+  require_non_negative(direction.reordering.extra, "reordering extra");
+  require_fraction(direction.duplication, "duplication");
 }
 
 }  // namespace mvfstrl

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "common/units.h"
 #include "path/trace.h"
@@ -51,7 +52,53 @@ struct CellularRate {
   double scale = 1;  // multiplies every rate of the process
 };
 
-using RateConfig = std::variant<ConstantRate, PoissonRate, TraceRate, CellularRate>;
+// A wire whose rate holds for the length of a part, part after part, round and round. A packet that is being
+// sent when the rate changes is finished at the new one.
+struct PeriodicRate {
+  struct Part {
+    Bandwidth rate;  // may be zero, though not in all parts
+    Duration length;
+  };
+  std::vector<Part> parts;
+  Duration offset = Duration::zero();  // how far into the round time zero lies, modulo its length
+};
+
+// A wire whose rate moves every so often: its logarithm by a normally distributed step, reflected at the
+// bounds. It starts at a rate drawn from the long-run distribution, which is uniform in the logarithm.
+struct RandomWalkRate {
+  Bandwidth min;
+  Bandwidth max;
+  Duration every = Duration::from_ms(100);
+  double deviation = 0.1;  // standard deviation of a step of the natural logarithm
+};
+
+// A wire by way of a satellite that is replaced by another in every slot: nothing is sent while the terminal
+// turns to the new one, whose rate is `rate` times a factor drawn uniformly from low to high.
+struct SatelliteRate {
+  Bandwidth rate;
+  Duration interval = Duration::from_ms(15'000);
+  double low = 1;
+  double high = 1;
+  Duration outage = Duration::zero();  // at the start of a slot, shorter than it
+  Duration offset = Duration::zero();  // how far into a slot time zero lies
+};
+
+// A station of a busy wireless cell. It waits for the medium, sends an aggregate of packets that arrive
+// together at its end, and waits again; whether or not it has packets, so that its share of the medium does
+// not depend on them. What an aggregate has room for and nobody uses is lost, as in a trace. The rate in the
+// air moves between the neighbours of a list.
+struct WifiRate {
+  std::vector<Bandwidth> phy_rates;            // in the air, rising
+  Duration hold = Duration::from_ms(100);      // mean of the exponential time between changes of rate
+  Duration gap = Duration::from_ms(2);         // mean of the exponential wait for the medium
+  Duration overhead = Duration::from_us(300);  // of a transmission besides its packets
+  Duration airtime = Duration::from_ms(4);     // what the packets of an aggregate may take, at least one
+  std::int64_t aggregate_packets = 64;         // the most an aggregate holds
+  double scale = 1;                            // multiplies the rates in the air
+};
+
+using RateConfig = std::variant<ConstantRate, PoissonRate, TraceRate, CellularRate, PeriodicRate,
+                                RandomWalkRate, SatelliteRate, WifiRate>;
 
 enum class QueueKind : std::uint8_t { kInfinite, kDropTail, kDropHead, kCodel, kPie };
 // kRfc: as the discipline's RFC has it. kMahimahi: as mahimahi's mm-link has it, quirks and millisecond clock
@@ -84,11 +131,31 @@ struct QueueConfig {
   QueueFlavour flavour = QueueFlavour::kRfc;
 };
 
+// Delay beyond the propagation delay, behind the link. Packets do not overtake each other for it: one that
+// would is held back to its predecessor's time.
+struct DelayVariation {
+  Duration every = Duration::from_ms(1'000);  // a step holds so long,
+  Duration step_low = Duration::zero();       // and is drawn uniformly from here
+  Duration step_high = Duration::zero();      // to here
+  Duration offset = Duration::zero();         // how far into a step time zero lies
+  std::uint64_t seed = 0;                     // of the steps: directions that share it are in step
+  Duration jitter = Duration::zero();         // mean of an exponential delay of each packet's own
+};
+
+// Some packets take longer and are overtaken by those that follow within that time.
+struct Reordering {
+  double probability = 0;
+  Duration extra = Duration::zero();
+};
+
 struct DirectionConfig {
   RateConfig rate = ConstantRate{Bandwidth::from_mbps(12)};
   QueueConfig queue = {};
   Duration delay = Duration::zero();  // propagation
   double loss = 0;                    // probability with which each packet is lost at random
+  DelayVariation delay_variation = {};
+  Reordering reordering = {};
+  double duplication = 0;  // probability with which a packet that was not lost arrives twice
 };
 
 // Throw std::invalid_argument naming the offending member.

@@ -29,7 +29,19 @@ std::vector<Case> cases() {
       {"constant", ConstantRate{Bandwidth::from_mbps(3)}},
       {"poisson", PoissonRate{Bandwidth::from_mbps(3)}},
       {"trace", TraceRate{.trace = sparse}},
-      {"cellular", CellularRate{.parameters = {.level = Bandwidth::from_mbps(3), .burst = 2}}}};
+      {"cellular", CellularRate{.parameters = {.level = Bandwidth::from_mbps(3), .burst = 2}}},
+      {"periodic", PeriodicRate{.parts = {{Bandwidth::from_mbps(1), Duration::from_ms(700)},
+                                          {Bandwidth::from_mbps(5), Duration::from_ms(900)},
+                                          {Bandwidth(), Duration::from_ms(30)}}}},
+      {"random_walk",
+       RandomWalkRate{.min = Bandwidth::from_mbps(1), .max = Bandwidth::from_mbps(6), .deviation = 0.3}},
+      {"satellite", SatelliteRate{.rate = Bandwidth::from_mbps(3),
+                                  .interval = Duration::from_ms(1'500),
+                                  .low = 0.5,
+                                  .high = 1.5,
+                                  .outage = Duration::from_ms(80)}},
+      {"wifi",
+       WifiRate{.phy_rates = {Bandwidth::from_mbps(4), Bandwidth::from_mbps(8)}, .aggregate_packets = 3}}};
   std::vector<std::pair<std::string, QueueConfig>> queues = {
       {"infinite", {}},
       {"packets", {.kind = QueueKind::kDropTail, .packets = 7}},
@@ -43,9 +55,19 @@ std::vector<Case> cases() {
   for (const auto& [rate_name, rate] : rates) {
     for (const auto& [queue_name, queue] : queues) {
       for (const Order order : {Order::kLinkLossDelay, Order::kDelayLossLink}) {
-        result.push_back({rate_name + "_" + queue_name + (order == Order::kLinkLossDelay ? "_data" : "_acks"),
-                          {.rate = rate, .queue = queue, .delay = Duration::from_us(7'300), .loss = 0.03},
-                          order});
+        const std::string name =
+            rate_name + "_" + queue_name + (order == Order::kLinkLossDelay ? "_data" : "_acks");
+        DirectionConfig config{.rate = rate, .queue = queue, .delay = Duration::from_us(7'300), .loss = 0.03};
+        result.push_back({name, config, order});
+        if (queue_name != "packets" && queue_name != "codel") continue;
+        config.delay_variation = {.every = Duration::from_ms(400),
+                                  .step_high = Duration::from_ms(20),
+                                  .seed = 3,
+                                  .jitter = Duration::from_ms(2)};
+        result.push_back({name + "_varying", config, order});
+        config.reordering = {.probability = 0.02, .extra = Duration::from_ms(11)};
+        config.duplication = 0.02;
+        result.push_back({name + "_disturbed", config, order});
       }
     }
   }
@@ -54,7 +76,7 @@ std::vector<Case> cases() {
 
 void expect_conserved(const Direction& direction) {
   const DirectionCounters& c = direction.counters();
-  ASSERT_EQ(c.entered, c.delivered + c.queue_drops + c.random_losses + direction.inside());
+  ASSERT_EQ(c.entered + c.duplicated, c.delivered + c.queue_drops + c.random_losses + direction.inside());
 }
 
 struct Event {
@@ -66,6 +88,7 @@ struct Event {
 struct Outcome {
   std::vector<Event> deliveries;
   DirectionCounters counters;
+  Tally copies;
   std::int64_t offered_bytes = 0;
   std::size_t capacity_bytes = 0;
 };
@@ -85,7 +108,11 @@ Outcome play(const Case& c, const Look& look, std::uint64_t seed) {
     while (direction.advance(now, packet)) {
       const TimePoint due = c.order == Order::kLinkLossDelay ? packet.left + c.config.delay : packet.left;
       EXPECT_LE(due, now);
-      outcome.deliveries.push_back({packet.id, due.ns()});
+      if (!has_detour(c.config)) {
+        EXPECT_EQ(due, now);
+      }
+      outcome.deliveries.push_back({packet.id, now.ns()});
+      if (packet.copy) outcome.copies.add(packet.size_bytes);
     }
     expect_conserved(direction);
   };
@@ -116,7 +143,7 @@ Outcome play(const Case& c, const Look& look, std::uint64_t seed) {
 
 class EveryPath : public testing::TestWithParam<Case> {};
 
-TEST_P(EveryPath, ConservesPacketsAndKeepsTheirOrder) {
+TEST_P(EveryPath, ConservesPacketsAndKeepsTheirOrderUnlessAskedNotTo) {
   const Outcome outcome = play(GetParam(), {}, 1);
   EXPECT_GT(outcome.counters.delivered.packets, 1000);
   EXPECT_GT(outcome.counters.random_losses.packets, 10);
@@ -125,9 +152,12 @@ TEST_P(EveryPath, ConservesPacketsAndKeepsTheirOrder) {
   } else {
     EXPECT_GT(outcome.counters.queue_drops.packets, 0);
   }
+  const bool disturbed = GetParam().config.reordering.probability > 0;
+  EXPECT_EQ(outcome.copies, outcome.counters.duplicated);
+  EXPECT_EQ(outcome.copies.packets > 10, disturbed);
   const auto by_id = [](const Event& a, const Event& b) { return a.id < b.id; };
   const auto by_time = [](const Event& a, const Event& b) { return a.due_ns < b.due_ns; };
-  EXPECT_TRUE(std::is_sorted(outcome.deliveries.begin(), outcome.deliveries.end(), by_id));
+  EXPECT_EQ(std::is_sorted(outcome.deliveries.begin(), outcome.deliveries.end(), by_id), !disturbed);
   EXPECT_TRUE(std::is_sorted(outcome.deliveries.begin(), outcome.deliveries.end(), by_time));
   EXPECT_LE(outcome.deliveries.back().due_ns, TimePoint::from_ms(200'000).ns());
 }
@@ -150,6 +180,7 @@ TEST_P(EveryPath, RateProcessDoesNotDependOnTraffic) {
   const Outcome one = play(GetParam(), {.often = false, .traffic_seed = 5}, 1);
   const Outcome other = play(GetParam(), {.often = false, .traffic_seed = 6}, 1);
   EXPECT_NE(one.deliveries, other.deliveries);
+  EXPECT_GT(one.offered_bytes, 0);
   EXPECT_EQ(one.offered_bytes, other.offered_bytes);
 }
 

@@ -6,7 +6,7 @@
 namespace mvfstrl {
 namespace {
 
-enum Stream : std::uint64_t { kRateStream = 1, kQueueStream = 2, kLossStream = 3 };
+enum Stream : std::uint64_t { kRateStream = 1, kQueueStream = 2, kLossStream = 3, kDetourStream = 4 };
 
 const DirectionConfig& checked(const DirectionConfig& config) {
   validate(config);
@@ -28,9 +28,13 @@ Direction::Direction(const DirectionConfig& config, Order order, Rng rng)
   if (const auto* constant = std::get_if<ConstantRate>(&config.rate)) {
     constant_rate_ = constant->rate;
     ns_per_byte_ = 8e9 / constant_rate_.bps();
+  } else if (is_scheduled(config.rate)) {
+    schedule_ = std::make_unique<ScheduledWire>(config.rate, rng.fork(kRateStream));
+    rate_end_ = TimePoint::zero() - Duration::from_ns(1);  // the first packet looks at the schedule
   } else {
     opportunities_.emplace(config.rate, rng.fork(kRateStream));
   }
+  if (has_detour(config)) detour_ = std::make_unique<Detour>(config, rng.fork(kDetourStream));
 }
 
 // The functions that every packet goes through, enter() to depart(), are inlined into each other: called one
@@ -59,7 +63,8 @@ MVFSTRL_HOT void Direction::depart(TimePoint at) {
     log_->push_back({.at = at,
                      .entered = wire_.entered,
                      .size_bytes = wire_.size_bytes,
-                     .kind = LinkEvent::Kind::kDeparture});
+                     .kind = LinkEvent::Kind::kDeparture,
+                     .flow = wire_.flow});
   }
   if (delay_first_ || !lost_at_random(wire_.size_bytes)) after_.push(wire_).left = at;
 }
@@ -70,7 +75,7 @@ MVFSTRL_HOT void Direction::start_idle_link(TimePoint at) {
     link_next_ = opportunities_->next();
   } else if (take(at)) {
     wire_busy_ = true;
-    link_next_ = at + serialisation(wire_.size_bytes);
+    link_next_ = sent_at(at);
   }
 }
 
@@ -80,12 +85,12 @@ MVFSTRL_HOT bool Direction::arrive(const Packet& packet, TimePoint at) {
   return true;
 }
 
-MVFSTRL_HOT void Direction::serve_constant(TimePoint until) {
+MVFSTRL_HOT void Direction::serve_wire(TimePoint until) {
   do {
     depart(link_next_);
     if (take(link_next_)) {
       wire_busy_ = true;
-      link_next_ += serialisation(wire_.size_bytes);
+      link_next_ = sent_at(link_next_);
     } else {
       link_next_ = TimePoint::never();
     }
@@ -97,7 +102,7 @@ MVFSTRL_HOT void Direction::serve(TimePoint until) {
   if (opportunities_) {
     serve_opportunities(until);
   } else {
-    serve_constant(until);
+    serve_wire(until);
   }
 }
 
@@ -120,6 +125,8 @@ bool Direction::enter(TimePoint now, const Packet& packet) {
   serve(now);
   const bool admitted = arrive(packet, now);
   if (!next_is_known) refresh_next_event();
+  if (detour_) [[unlikely]]
+    next_event_ = std::min(next_event_, detour_->next());
   return admitted;
 }
 
@@ -127,10 +134,11 @@ bool Direction::enter_delay(TimePoint now, const Packet& packet) {
   before_.push(packet).entered = (millisecond_clock_ ? floor_to_ms(now) : now) + delay_;
   run(now);
   refresh_next_event();
+  if (detour_) next_event_ = std::min(next_event_, detour_->next());
   return true;
 }
 
-bool Direction::advance(TimePoint now, Packet& out) {
+MVFSTRL_HOT bool Direction::advance_link(TimePoint now, Packet& out) {
   if (now < next_event_) return false;
   // With a departed packet at hand the link can wait: what it does next comes behind that packet.
   if (after_.empty()) {
@@ -139,9 +147,31 @@ bool Direction::advance(TimePoint now, Packet& out) {
     if (now < next_event_) return false;
   }
   out = after_.pop();
-  counters_.delivered.add(out.size_bytes);
   refresh_next_event();
   return true;
+}
+
+bool Direction::advance(TimePoint now, Packet& out) {
+  if (detour_) [[unlikely]]
+    return advance_detour(now, out);
+  if (!advance_link(now, out)) return false;
+  counters_.delivered.add(out.size_bytes);
+  return true;
+}
+
+// What the link delivers by now goes into the detour before anything comes out of it.
+bool Direction::advance_detour(TimePoint now, Packet& out) {
+  if (now < next_event_) return false;
+  refresh_next_event();
+  Packet packet;
+  while (advance_link(now, packet)) detour_->admit(packet.left + delay_after_, packet, counters_.duplicated);
+  const bool delivered = detour_->next() <= now;
+  if (delivered) {
+    out = detour_->take();
+    counters_.delivered.add(out.size_bytes);
+  }
+  next_event_ = std::min(next_event_, detour_->next());
+  return delivered;
 }
 
 Tally Direction::inside() const {
@@ -149,20 +179,23 @@ Tally Direction::inside() const {
   for (std::size_t i = 0; i < before_.size(); ++i) total.add(before_[i].size_bytes);
   for (std::size_t i = 0; i < after_.size(); ++i) total.add(after_[i].size_bytes);
   if (wire_busy_) total.add(wire_.size_bytes);
-  return total;
+  return detour_ ? total + detour_->inside() : total;
 }
 
 ByteCount Direction::offered_bytes(TimePoint now) {
+  if (schedule_) return schedule_->offered_bytes(now);
   if (!opportunities_) return constant_rate_.bytes_in(now - TimePoint::zero());
   run(now);
   // An idle link has not looked at the opportunities that it had no use for.
   if (link_next_.is_never()) opportunities_->skip_past(now);
   refresh_next_event();
+  if (detour_) next_event_ = std::min(next_event_, detour_->next());
   return ByteCount(opportunities_->passed() * opportunities_->bytes());
 }
 
 std::size_t Direction::capacity_bytes() const {
-  return before_.capacity_bytes() + queue_.capacity_bytes() + after_.capacity_bytes();
+  const std::size_t held = detour_ ? detour_->capacity_bytes() : 0;
+  return before_.capacity_bytes() + queue_.capacity_bytes() + after_.capacity_bytes() + held;
 }
 
 void Direction::run(TimePoint until) {
@@ -201,7 +234,7 @@ bool Direction::spend(TimePoint at, std::int64_t budget_bytes) {
 }
 
 bool Direction::admit_recorded(const Packet& packet, TimePoint at) {
-  log_->push_back({.at = at, .entered = at, .size_bytes = packet.size_bytes});
+  log_->push_back({.at = at, .entered = at, .size_bytes = packet.size_bytes, .flow = packet.flow});
   const Tally before = counters_.queue_drops;
   const bool admitted = queue_.admit(packet, at, counters_.queue_drops);
   record_drops(at, before);
@@ -221,6 +254,13 @@ void Direction::record_drops(TimePoint at, const Tally& before) {
   if (packets == 0) return;
   log_->push_back(
       {.at = at, .entered = at, .packets = packets, .size_bytes = bytes, .kind = LinkEvent::Kind::kDrop});
+}
+
+TimePoint Direction::sent_across_change(TimePoint start) {
+  const TimePoint done = schedule_->send(start, wire_.size_bytes);
+  ns_per_byte_ = schedule_->ns_per_byte();
+  rate_end_ = schedule_->rate_end();
+  return done;
 }
 
 #undef MVFSTRL_HOT

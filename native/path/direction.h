@@ -3,29 +3,36 @@
 // packets wait in rings and never in an event heap; the link is worked off lazily, one event a delivered
 // packet.
 //
+// Behind all that a path may have a detour: varying delay, reordering, duplication (detour.h).
+//
 // Time zero of the caller's clock is the start of the rate process. A trace link keeps mahimahi's rules:
 // packets are admitted after the opportunities of their millisecond, and where the delay comes before the
 // link, it releases at whole milliseconds.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "common/rng.h"
 #include "common/units.h"
 #include "path/config.h"
+#include "path/detour.h"
 #include "path/link_log.h"
 #include "path/opportunities.h"
 #include "path/packet.h"
 #include "path/queue.h"
+#include "path/rate_schedule.h"
 #include "path/ring.h"
 #include "path/tally.h"
 
 namespace mvfstrl {
 
-// entered = delivered + queue_drops + random_losses + Direction::inside(), in packets and in bytes, always.
+// entered + duplicated = delivered + queue_drops + random_losses + Direction::inside(), in packets and in
+// bytes, always.
 struct DirectionCounters {
   Tally entered;
+  Tally duplicated;
   Tally delivered;
   Tally queue_drops;
   Tally random_losses;
@@ -50,8 +57,9 @@ class Direction {
   // When advance() may next have a packet; never() if nothing is inside. Until then no call is needed.
   TimePoint next_event() const { return next_event_; }
 
-  // True with the next packet delivered at or before `now`; call until false. Delivery is at out.left + delay
-  // for kLinkLossDelay, at out.left for kDelayLossLink.
+  // True with the next packet delivered at or before `now`; call until false. Without a detour delivery is at
+  // out.left + delay for kLinkLossDelay, at out.left for kDelayLossLink; with one, called at every
+  // next_event(), it is at `now`.
   bool advance(TimePoint now, Packet& out);
 
   // As of the latest call.
@@ -59,6 +67,8 @@ class Direction {
   // What is in the queue, on the wire and in the delay, counted afresh (linear in it: for checks and
   // reports).
   Tally inside() const;
+  // Those of them that are duplicates.
+  Tally copies_inside() const { return detour_ ? detour_->copies_inside() : Tally{}; }
   // What the link could have carried from time zero to `now`, which counts as a call.
   ByteCount offered_bytes(TimePoint now);
   // From now on all that happens at the link is appended to `log`, which must outlive this; null: no more.
@@ -70,7 +80,7 @@ class Direction {
   // Brings the link up to `until`: departures, and where the delay comes first, arrivals, in order of time.
   void run(TimePoint until);
   void serve(TimePoint until);
-  void serve_constant(TimePoint until);
+  void serve_wire(TimePoint until);
   void serve_opportunities(TimePoint until);
   // Spends one opportunity; false if queue and wire are empty afterwards.
   bool spend(TimePoint at, std::int64_t budget_bytes);
@@ -87,20 +97,30 @@ class Direction {
   void depart(TimePoint at);
   bool lost_at_random(std::int64_t size_bytes);
   void refresh_next_event();
+  // As advance(), but for the detour and the count of deliveries.
+  bool advance_link(TimePoint now, Packet& out);
+  bool advance_detour(TimePoint now, Packet& out);
+  // When wire_ has left, sent from `start` on.
+  TimePoint sent_at(TimePoint start) {
+    const TimePoint done = start + serialisation(wire_.size_bytes);
+    return done <= rate_end_ ? done : sent_across_change(start);
+  }
+  TimePoint sent_across_change(TimePoint start);
   Duration serialisation(std::uint32_t size_bytes) const {
     return Duration::from_ns(static_cast<std::int64_t>(ns_per_byte_ * size_bytes + 0.5));
   }
 
   TimePoint next_event_ = TimePoint::never();
-  // When the link next acts: a constant link's packet leaves, or an opportunity comes; never() while idle.
+  // When the link next acts: a wire's packet leaves, or an opportunity comes; never() while idle.
   TimePoint link_next_ = TimePoint::never();
   Duration delay_after_;  // propagation behind the link
   Packet wire_;           // the packet being sent
   bool wire_busy_ = false;
   bool delay_first_;
   bool millisecond_clock_;
-  std::int64_t wire_remaining_bytes_ = 0;  // of wire_, on opportunity links
-  double ns_per_byte_ = 0;                 // constant links
+  std::int64_t wire_remaining_bytes_ = 0;    // of wire_, on opportunity links
+  double ns_per_byte_ = 0;                   // wires
+  TimePoint rate_end_ = TimePoint::never();  // until when that holds
   double loss_;
   Rng loss_rng_;
   Duration delay_;
@@ -108,7 +128,9 @@ class Direction {
   Ring<Packet> before_;  // in the delay ahead of the link; entered is when they reach the link
   Queue queue_;
   Ring<Packet> after_;                          // have left the link, not delivered yet
-  std::optional<Opportunities> opportunities_;  // none: a constant link
+  std::optional<Opportunities> opportunities_;  // none: a wire
+  std::unique_ptr<ScheduledWire> schedule_;     // none: opportunities, or a constant rate
+  std::unique_ptr<Detour> detour_;
   DirectionCounters counters_;
   LinkLog* log_ = nullptr;
 };

@@ -210,6 +210,31 @@ TEST(RandomLoss, CertainLossLosesAll) {
   }
 }
 
+TEST(ScheduledLink, PacketsFollowTheRateOfTheirTime) {
+  const PeriodicRate rate{.parts = {{Bandwidth::from_mbps(12), Duration::from_ms(2)},
+                                    {Bandwidth(), Duration::from_ms(3)},
+                                    {Bandwidth::from_mbps(24), Duration::from_ms(2)}}};
+  Driver driver({.rate = rate, .delay = Duration::from_ms(5)}, Order::kLinkLossDelay);
+  for (std::uint64_t i = 0; i < 4; ++i) driver.send(TimePoint::zero(), i, 1500);
+  driver.send(TimePoint::from_ms(30), 4, 1500);  // 2 ms into a round, with two milliseconds of outage left
+  EXPECT_EQ(
+      driver.finish(),
+      (Deliveries{
+          {0, 6 * kMs}, {1, 7 * kMs}, {2, 10 * kMs + kMs / 2}, {3, 11 * kMs}, {4, 38 * kMs + kMs / 2}}));
+  EXPECT_EQ(driver.direction.offered_bytes(TimePoint::from_ms(14)), ByteCount(2 * (2 + 4) * 1500));
+}
+
+TEST(WifiLink, PacketsOfAnAggregateLeaveAtOnce) {
+  const WifiRate rate{.phy_rates = {Bandwidth::from_mbps(30)}, .gap = Duration::zero()};  // 10 in 4.3 ms
+  Driver driver({.rate = rate}, Order::kLinkLossDelay);
+  for (std::uint64_t i = 0; i < 15; ++i) driver.send(TimePoint::zero(), i, 1500);
+  driver.finish();
+  for (const Delivery& delivery : driver.deliveries) {
+    EXPECT_EQ(delivery.ns, delivery.id < 10 ? 4'300'000 : 8'600'000) << delivery.id;
+  }
+  EXPECT_EQ(driver.direction.offered_bytes(TimePoint::from_ms(1'000'010)).value() % 15'000, 0);
+}
+
 TEST(OfferedBytes, ConstantIsRateTimesTime) {
   Direction direction(constant(12), Order::kLinkLossDelay, Rng());
   EXPECT_EQ(direction.offered_bytes(TimePoint::from_ms(10)), ByteCount(15'000));

@@ -20,6 +20,7 @@ struct LinkEvent {
   std::uint32_t packets = 1;
   std::uint32_t size_bytes = 0;
   Kind kind = Kind::kArrival;
+  std::uint32_t flow = 0;  // of an arrival or departure: whose packet it was
 };
 
 // In order of time, and where times are equal in the order in which things happened.

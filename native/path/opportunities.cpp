@@ -42,6 +42,7 @@ PoissonProcess::PoissonProcess(const PoissonRate& config, Rng rng) : rng_(rng) {
 Opportunities::Process Opportunities::make_process(const RateConfig& rate, Rng rng) {
   if (const auto* trace = std::get_if<TraceRate>(&rate)) return TracePlayer(*trace);
   if (const auto* poisson = std::get_if<PoissonRate>(&rate)) return PoissonProcess(*poisson, rng);
+  if (const auto* wifi = std::get_if<WifiRate>(&rate)) return WifiProcess(*wifi, rng);
   return CellularProcess(std::get<CellularRate>(rate), rng);
 }
 

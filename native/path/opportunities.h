@@ -1,5 +1,5 @@
-// Links that move bytes at given instants: a mahimahi trace, a Poisson process, the cellular model. Each
-// instant is an opportunity to send a fixed number of bytes; what nobody uses is lost.
+// Links that move bytes at given instants: a mahimahi trace, a Poisson process, the cellular model, Wi-Fi.
+// Each instant is an opportunity to send a fixed number of bytes; what nobody uses is lost.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,11 @@
 #include "common/units.h"
 #include "path/cellular.h"
 #include "path/config.h"
+#include "path/wifi.h"
 
 namespace mvfstrl {
 
-// The opportunity of Poisson and cellular links, in bytes: one full-size IP packet.
+// The opportunity of all but traces, in bytes: one full-size IP packet.
 constexpr std::int64_t kOpportunityBytes = 1500;
 // mahimahi's: a full-size IP packet and the tunnel's 4-byte header.
 constexpr std::int64_t kTraceOpportunityBytes = 1504;
@@ -57,10 +58,10 @@ class PoissonProcess {
   TimePoint next_;
 };
 
-// Any of the three, with a count of the opportunities gone by.
+// Any of the four, with a count of the opportunities gone by.
 class Opportunities {
  public:
-  // `rate` must not be ConstantRate. Throws std::invalid_argument if it is not sound.
+  // `rate` must be one of these. Throws std::invalid_argument if it is not sound.
   Opportunities(const RateConfig& rate, Rng rng);
 
   TimePoint next() const { return next_; }
@@ -73,8 +74,11 @@ class Opportunities {
       case 1:
         next_ = advanced(*std::get_if<1>(&process_));
         break;
-      default:
+      case 2:
         next_ = advanced(*std::get_if<2>(&process_));
+        break;
+      default:
+        next_ = advanced(*std::get_if<3>(&process_));
         break;
     }
   }
@@ -88,7 +92,7 @@ class Opportunities {
   std::int64_t passed() const { return passed_; }
 
  private:
-  using Process = std::variant<TracePlayer, PoissonProcess, CellularProcess>;
+  using Process = std::variant<TracePlayer, PoissonProcess, CellularProcess, WifiProcess>;
 
   template <typename P>
   static TimePoint advanced(P& process) {
