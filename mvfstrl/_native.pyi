@@ -41,7 +41,7 @@ class VectorEnvironment:
     """Environments in contiguous groups. `reset`, `reset_with` and `send` begin a round, `recv` completes it.
 
     `num_threads=0`: no workers, `recv` steps in the calling thread. `record_series`: episode reports hold
-    `series`, one row an observation window.
+    `series`, a mapping of columns with a row a flow and window (native/environment/series.h says of what).
     """
 
     def __init__(

@@ -266,7 +266,8 @@ def test_reports_and_series() -> None:
     assert report["skipped_observations"] == 0
     assert report["length_ms"] == 1000
     series = report["series"]
-    assert series["end_ms"] == [100.0 * i for i in range(1, 11)]
+    assert series["flow"] == [0] * 10
+    assert series["time_ms"] == [100.0 * i for i in range(1, 11)]
     assert series["action"] == [-1] + [4] * 9
     assert sum(series["reward"][1:]) == pytest.approx(report["return"])
     assert series["capacity_mbps"] == pytest.approx([12.0] * 10, rel=1e-3)

@@ -53,15 +53,12 @@ void Environment::reset(std::uint64_t episode_seed, std::optional<std::int32_t> 
   finished_ = false;
   steps_ = skipped_ = 0;
   return_ = 0;
-  effective_action_ = -1;
-  offered_ = ByteCount::zero();
-  series_.clear();
 
   simulation_.emplace(path, config.flows, config.transport, agent_limits(), episode_seed);
   const TimePoint start = TimePoint::zero() + config.flows[0].start;
+  if (record_series_) begin_series();
   // Up to the last moment before flow 0 starts: its first packets belong to its first window.
-  if (start > TimePoint::zero()) simulation_->run_until(start - Duration::from_ns(1));
-  if (record_series_) offered_ = simulation_->offered_bytes();
+  if (start > TimePoint::zero()) run_to(start - Duration::from_ns(1));
   observer_.reset(start, simulation_->sender(0).stats().congestion_window);
   simulation_->sender(0).set_observer(this);
 
@@ -119,7 +116,7 @@ void Environment::take_effect(const Answer& answer) {
       shared_.actions.apply(static_cast<std::size_t>(answer.action), controller.congestion_window());
   controller.set_window(window);
   observer_.on_action(static_cast<std::size_t>(answer.action), controller.congestion_window());
-  effective_action_ = answer.action;
+  if (record_series_) series_.on_action(0, answer.action);
   simulation_->pump(0);
 }
 
@@ -128,12 +125,12 @@ void Environment::run_window(std::optional<Answer>& outstanding) {
   while (!window_full_ && !episode_over()) {
     const TimePoint close = std::min(observer_.window_end(), episode_end_);
     if (outstanding && outstanding->due <= close) {
-      simulation_->run_until(outstanding->due);
+      run_to(outstanding->due);
       if (simulation_->now() < outstanding->due) continue;  // interrupted
       take_effect(*std::exchange(outstanding, std::nullopt));
       continue;
     }
-    simulation_->run_until(close);
+    run_to(close);
     if (simulation_->now() >= close) return;
   }
 }
@@ -156,22 +153,30 @@ double Environment::window_packets() {
          static_cast<double>(shared_.config.transport.window.packet_size.value());
 }
 
+void Environment::run_to(TimePoint until) {
+  while (record_series_ && series_.due() < until) {
+    const TimePoint due = series_.due();
+    simulation_->run_until(due);
+    if (simulation_->interrupted()) return;
+    series_.close();
+  }
+  simulation_->run_until(until);
+}
+
+// The series' windows are those of the observation, from the episode's start; where the latter have no length
+// of their own, 100 ms.
+void Environment::begin_series() {
+  const ObservationConfig& observation = shared_.config.observation;
+  const Duration window =
+      observation.window_kind == WindowKind::kTime ? observation.window : Duration::from_ms(100);
+  const Duration head = Duration::from_ns(shared_.config.flows[0].start.ns() % window.ns());
+  series_.begin(*simulation_, shared_.config.flows, TimePoint::zero() + (head.is_zero() ? window : head),
+                window, shared_.config.transport.window.packet_size);
+}
+
 void Environment::record(const WindowSummary& summary, double reward, bool skipped) {
-  const ByteCount offered = simulation_->offered_bytes();
-  const auto packet = static_cast<double>(shared_.config.transport.window.packet_size.value());
-  series_.push_back(
-      {.end_ms = summary.end.to_ms(),
-       .throughput_mbps = summary.throughput() * 8e-6,
-       .delay_ms = summary.mean_delay.to_ms(),
-       .rtt_ms = summary.mean_rtt.to_ms(),
-       .window_packets = window_packets(),
-       .capacity_mbps = Bandwidth::from_bytes_over(offered - offered_, summary.length()).to_mbps(),
-       .lost_packets = static_cast<double>(summary.lost.value()) / packet,
-       .reward = reward,
-       .action = effective_action_,
-       .skipped = skipped});
-  offered_ = offered;
-  effective_action_ = -1;
+  series_.on_observed(0, reward, summary.mean_rtt, skipped);
+  if (simulation_->now() >= series_.due()) series_.close();
 }
 
 EpisodeReport Environment::finish() {
@@ -184,9 +189,9 @@ EpisodeReport Environment::finish() {
   report.skipped_observations = skipped_;
   report.terminated = finished_;
   report.length_ms = simulation_->now().to_ms();
-  report.series = std::move(series_);
   simulation_->sender(0).set_observer(nullptr);
   const auto outcomes = simulation_->finish();
+  if (record_series_) report.series = series_.finish();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const SchemeConfig& scheme = shared_.config.flows[i].controller;
     report.flows.push_back(report_flow(static_cast<std::int32_t>(i), scheme_name(scheme), outcomes[i]));

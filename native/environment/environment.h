@@ -17,6 +17,7 @@
 #include "environment/config.h"
 #include "environment/report.h"
 #include "environment/scenario.h"
+#include "environment/series.h"
 #include "environment/simulation.h"
 #include "observe/action_set.h"
 #include "observe/observer.h"
@@ -63,7 +64,7 @@ class Environment final : private ConnectionObserver {
   // Ends the episode and says what came of it (all but `env` and `episode`). Once an episode.
   EpisodeReport finish();
 
-  // One SeriesPoint a window from the next reset on.
+  // Whether reports hold series, from the next reset on.
   void record_series(bool record) { record_series_ = record; }
   // For checks; null before the first reset.
   Simulation* simulation() { return simulation_ ? &*simulation_ : nullptr; }
@@ -83,11 +84,15 @@ class Environment final : private ConnectionObserver {
   // Runs until a window closes or the episode ends; lets `outstanding` take effect on the way.
   void run_window(std::optional<Answer>& outstanding);
   WindowSummary close_window();
+  // Runs to `until`, or to an interrupt, and closes the series' windows on the way.
+  void run_to(TimePoint until);
+  void begin_series();
   void record(const WindowSummary& summary, double reward, bool skipped);
   bool episode_over() const { return finished_ || simulation_->now() >= episode_end_; }
 
   const EnvironmentShared& shared_;
   Observer observer_;
+  SeriesRecorder series_;  // while record_series_
   std::optional<Simulation> simulation_;
   bool fixed_size_;  // flow 0 ends by itself
   bool record_series_ = false;
@@ -102,9 +107,6 @@ class Environment final : private ConnectionObserver {
   std::int64_t steps_ = 0;
   std::int64_t skipped_ = 0;
   double return_ = 0;
-  std::int32_t effective_action_ = -1;  // since the last close
-  ByteCount offered_;                   // at the last close
-  std::vector<SeriesPoint> series_;
 };
 
 }  // namespace mvfstrl

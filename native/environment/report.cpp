@@ -39,15 +39,18 @@ Value column(const std::vector<SeriesPoint>& series, T SeriesPoint::* member) {
 
 Value series_value(const std::vector<SeriesPoint>& series) {
   return Value(Value::Map{
-      {"end_ms", column(series, &SeriesPoint::end_ms)},
+      {"flow", column(series, &SeriesPoint::flow)},
+      {"time_ms", column(series, &SeriesPoint::time_ms)},
       {"throughput_mbps", column(series, &SeriesPoint::throughput_mbps)},
-      {"delay_ms", column(series, &SeriesPoint::delay_ms)},
-      {"rtt_ms", column(series, &SeriesPoint::rtt_ms)},
-      {"window_packets", column(series, &SeriesPoint::window_packets)},
       {"capacity_mbps", column(series, &SeriesPoint::capacity_mbps)},
+      {"queue_delay_ms", column(series, &SeriesPoint::queue_delay_ms)},
+      {"window_packets", column(series, &SeriesPoint::window_packets)},
+      {"sent_packets", column(series, &SeriesPoint::sent_packets)},
       {"lost_packets", column(series, &SeriesPoint::lost_packets)},
-      {"reward", column(series, &SeriesPoint::reward)},
+      {"loss", column(series, &SeriesPoint::loss)},
       {"action", column(series, &SeriesPoint::action)},
+      {"reward", column(series, &SeriesPoint::reward)},
+      {"rtt_ms", column(series, &SeriesPoint::rtt_ms)},
       {"skipped", column(series, &SeriesPoint::skipped)},
   });
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "environment/flow.h"
+#include "environment/series.h"
 #include "environment/value.h"
 
 namespace mvfstrl {
@@ -30,20 +31,6 @@ struct FlowReport {
   std::int64_t queue_drops = 0;
   std::int64_t random_losses = 0;
   std::int64_t in_flight_packets = 0;
-};
-
-// One observation window of flow 0, for analysis.
-struct SeriesPoint {
-  double end_ms = 0;
-  double throughput_mbps = 0;  // acknowledged UDP payload
-  double delay_ms = 0;         // mean RTT beyond the smallest
-  double rtt_ms = 0;           // mean RTT
-  double window_packets = 0;   // congestion window at the close
-  double capacity_mbps = 0;    // what the bottleneck could have carried
-  double lost_packets = 0;     // declared lost, in full packets
-  double reward = 0;
-  std::int64_t action = -1;  // that took effect during the window; -1: none
-  bool skipped = false;      // closed while an answer was outstanding
 };
 
 struct EpisodeReport {

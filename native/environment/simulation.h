@@ -38,6 +38,8 @@ class Simulation {
   void run_until(TimePoint until);
   // From within an observer: run_until() is to return when the present instant is done with.
   void interrupt() { interrupted_ = true; }
+  // Whether the latest run_until() was.
+  bool interrupted() const { return interrupted_; }
 
   std::size_t flow_count() const { return flows_.size(); }
   Sender& sender(std::size_t flow) { return flows_[flow].sender; }
@@ -46,9 +48,10 @@ class Simulation {
   // Flow 0 has had every byte of a fixed-size transfer acknowledged.
   bool finished() { return flows_[0].sender.finished(); }
 
-  // Appends what happens at the links from now on; both logs must outlive the simulation.
+  // Appends what happens at the links from now on; the logs must outlive the simulation.
+  void record(LinkLog& data) { data_.record(&data); }
   void record(LinkLog& data, LinkLog& acks) {
-    data_.record(&data);
+    record(data);
     acks_.record(&acks);
   }
 
