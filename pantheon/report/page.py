@@ -1,0 +1,91 @@
+"""The page: its sections, laid out by the templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path as Outline
+
+from pantheon.figures import style_of
+from pantheon.report.album import Album, file_name
+from pantheon.report.facts import run_facts
+from pantheon.report.overview import STEPS, Step, overview
+from pantheon.report.scenario import scenario_section
+from pantheon.report.source import Source
+from pantheon.results import summarise
+from pantheon.statistics import normalised_scores
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A scheme's look as an SVG symbol."""
+
+    id: str
+    path: str
+    colour: str
+
+
+def steps_of(source: Source) -> int:
+    """How often `build` calls its step at most."""
+    return STEPS + len(source.scenarios) * (1 + len(source.schemes))
+
+
+def build(source: Source, folder: Path, step: Step) -> str:
+    """Draws the figures into `folder` and returns the page's HTML."""
+    album = Album(folder)
+    step("statistics")
+    observed = [summary for summary in summarise(source.results) if summary.flow == 0]
+    scored = normalised_scores(source.results)
+    first = overview(source, observed, scored, album, step)
+    scenarios = [
+        scenario_section(source, name, [s for s in observed if s.scenario == name], scored, album, step)
+        for name in source.scenarios
+    ]
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            schemes=[scheme for scheme, _ in first.ranking.rows],
+            facts=run_facts(source),
+            marks={scheme: mark_of(scheme) for scheme in _drawn(source)},
+            overview=first,
+            scenarios=scenarios,
+        )
+    )
+
+
+def mark_of(scheme: str) -> Mark:
+    """In the figures' own shape and colour, around the origin, about 1 wide."""
+    style = style_of(scheme)
+    marker = MarkerStyle(style.marker)
+    outline = marker.get_path().transformed(marker.get_transform())
+    return Mark(f"mark-{file_name(scheme)}", _svg_path(outline), style.colour)
+
+
+def _svg_path(outline: Outline) -> str:
+    letters = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C"}
+    parts = []
+    for points, code in outline.iter_segments(simplify=False):
+        if code == Outline.CLOSEPOLY:
+            parts.append("Z")
+        else:
+            numbers = [f"{y:.2f}" if i % 2 == 0 else f"{-y:.2f}" for i, y in enumerate(points)]
+            parts.append(letters[code] + " ".join(numbers))
+    return "".join(parts)
+
+
+def _drawn(source: Source) -> list[str]:
+    return list(dict.fromkeys([*source.schemes, *source.results["flow_scheme"]]))
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("pantheon.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

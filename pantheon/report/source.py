@@ -1,0 +1,118 @@
+"""What a report is made of: the files of a test's folder, read and checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from pantheon.results import ResultsError, read_results
+
+SERIES_COLUMNS = (
+    "scheme",
+    "scenario",
+    "seed",
+    "flow",
+    "flow_scheme",
+    "time_ms",
+    "throughput_mbps",
+    "capacity_mbps",
+    "queue_delay_ms",
+    "window_packets",
+    "loss",
+    "action",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A test's results. Schemes and scenarios are in the order of the results."""
+
+    folder: Path
+    results: pd.DataFrame
+    series: pd.DataFrame
+    """Without rows where the test recorded none."""
+    config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def observed(self) -> pd.DataFrame:
+        """The rows of the flows under test."""
+        return self.results[self.results["flow"] == 0]
+
+    @property
+    def schemes(self) -> list[str]:
+        return list(self.observed["scheme"].unique())
+
+    @property
+    def scenarios(self) -> list[str]:
+        return list(self.results["scenario"].unique())
+
+    @property
+    def shared_scenarios(self) -> list[str]:
+        """Those with several flows."""
+        return [name for name in self.scenarios if self.flows_in(name) > 1]
+
+    def flows_in(self, scenario: str) -> int:
+        return int(self.results.loc[self.results["scenario"] == scenario, "flow"].nunique())
+
+    def run_of(self, scheme: str, scenario: str) -> pd.DataFrame:
+        """The recorded series of the first run: all flows, all windows."""
+        rows = self.series[(self.series["scheme"] == scheme) & (self.series["scenario"] == scenario)]
+        return rows[rows["seed"] == rows["seed"].iloc[0]] if len(rows) else rows
+
+    @property
+    def actions(self) -> list[str]:
+        """What each action's number stands for."""
+        return [str(choice) for choice in self.config.get("actions", {}).get("choices", [])]
+
+    def scenario_config(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.config.get("env", {}).get("scenarios", {}).get(name) or {}
+        return found
+
+
+def read_source(folder: Path) -> Source:
+    """Reads results.parquet, and beside it series.parquet, config.yaml and versions.json where they are."""
+    path = folder / "results.parquet"
+    results = read_results(path)
+    if results.empty:
+        raise ResultsError(f"{path}: no rows, nothing to report")
+    if not (results["flow"] == 0).any():
+        raise ResultsError(f"{path}: no row of flow 0, the one that is compared")
+    if "flow_scheme" not in results.columns:
+        raise ResultsError(f"{path}: lacks the column flow_scheme; play the test again")
+    return Source(folder, results, read_series(folder / "series.parquet"), *_records(folder))
+
+
+def read_series(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        return pd.DataFrame(columns=list(SERIES_COLUMNS))
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+        raise ResultsError(f"{path}: not a readable series file ({error})") from error
+    missing = [column for column in SERIES_COLUMNS if column not in table.columns]
+    if missing:
+        raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
+    return table
+
+
+def _records(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    config, versions = folder / "config.yaml", folder / "versions.json"
+    return _mapping(config, yaml.safe_load), _mapping(versions, json.loads)
+
+
+def _mapping(path: Path, parse: Any) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = parse(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ResultsError(f"{path}: not readable ({error})") from error
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path}: holds no mapping")
+    return content
