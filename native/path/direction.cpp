@@ -138,8 +138,10 @@ bool Direction::enter_delay(TimePoint now, const Packet& packet) {
   return true;
 }
 
-MVFSTRL_HOT bool Direction::advance_link(TimePoint now, Packet& out) {
+bool Direction::advance(TimePoint now, Packet& out) {
   if (now < next_event_) return false;
+  if (detour_) [[unlikely]]
+    return advance_detour(now, out);
   // With a departed packet at hand the link can wait: what it does next comes behind that packet.
   if (after_.empty()) {
     run(now);
@@ -147,29 +149,24 @@ MVFSTRL_HOT bool Direction::advance_link(TimePoint now, Packet& out) {
     if (now < next_event_) return false;
   }
   out = after_.pop();
-  refresh_next_event();
-  return true;
-}
-
-bool Direction::advance(TimePoint now, Packet& out) {
-  if (detour_) [[unlikely]]
-    return advance_detour(now, out);
-  if (!advance_link(now, out)) return false;
   counters_.delivered.add(out.size_bytes);
+  refresh_next_event();
   return true;
 }
 
-// What the link delivers by now goes into the detour before anything comes out of it.
-bool Direction::advance_detour(TimePoint now, Packet& out) {
-  if (now < next_event_) return false;
-  refresh_next_event();
-  Packet packet;
-  while (advance_link(now, packet)) detour_->admit(packet.left + delay_after_, packet, counters_.duplicated);
+// All that the link delivers by now goes into the detour before anything comes out of it.
+[[gnu::noinline]] bool Direction::advance_detour(TimePoint now, Packet& out) {
+  run(now);
+  while (!after_.empty() && after_.front().left + delay_after_ <= now) {
+    const Packet packet = after_.pop();
+    detour_->admit(packet.left + delay_after_, packet, counters_.duplicated);
+  }
   const bool delivered = detour_->next() <= now;
   if (delivered) {
     out = detour_->take();
     counters_.delivered.add(out.size_bytes);
   }
+  refresh_next_event();
   next_event_ = std::min(next_event_, detour_->next());
   return delivered;
 }

@@ -97,8 +97,6 @@ class Direction {
   void depart(TimePoint at);
   bool lost_at_random(std::int64_t size_bytes);
   void refresh_next_event();
-  // As advance(), but for the detour and the count of deliveries.
-  bool advance_link(TimePoint now, Packet& out);
   bool advance_detour(TimePoint now, Packet& out);
   // When wire_ has left, sent from `start` on.
   TimePoint sent_at(TimePoint start) {
