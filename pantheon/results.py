@@ -1,7 +1,7 @@
-"""The results table: one row a flow of every evaluated episode, and its summary.
+"""The results: one row a flow of every evaluated episode, one row a window of some of them, and summaries.
 
-Columns: `scheme, scenario, seed, flow, reward, throughput_mbps, utilisation, delay_mean_ms, delay_p95_ms,
-loss, queue_loss`, then those of `EXTRA`. Flow 0 is the observed one, and the only one with a reward.
+`scheme` is the entry under test, which drives flow 0, the observed one and the only one with a reward;
+`flow_scheme` is what drives the row's flow. Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ METRICS = (
     "queue_loss",
 )
 KEYS = ("scheme", "scenario", "seed", "flow")
-EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations")
+EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations", "flow_scheme")
 COLUMNS = (*KEYS, *METRICS, *EXTRA)
+AGENT = "external"  # what the core calls a flow that the scheme under test drives from outside
 
 ALL_SCENARIOS = "all"
 
@@ -63,7 +64,8 @@ def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str
         observed = flow["flow"] == 0
         row = {
             **flow,
-            "scheme": scheme if observed else flow["scheme"],
+            "scheme": scheme,
+            "flow_scheme": scheme if observed or flow["scheme"] == AGENT else flow["scheme"],
             "scenario": scenario,
             "seed": report["seed"],
             "reward": reward if observed else float("nan"),
@@ -74,6 +76,32 @@ def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str
     return rows
 
 
+SERIES_KEYS = ("scheme", "scenario", "seed", "flow", "flow_scheme")
+SERIES = (
+    "time_ms",
+    "throughput_mbps",
+    "capacity_mbps",
+    "queue_delay_ms",
+    "window_packets",
+    "loss",
+    "action",
+)
+
+
+def series_of(report: dict[str, Any], scheme: str, scenario: str) -> dict[str, Any]:
+    """An episode's time series of every flow, a list a column."""
+    schemes = {row["flow"]: row["flow_scheme"] for row in rows_of(report, scheme, scenario)}
+    columns = {name: list(report["series"][name]) for name in ("flow", *SERIES)}
+    of_flow = [schemes[flow] for flow in columns["flow"]]
+    return {"scheme": scheme, "scenario": scenario, "seed": report["seed"], "flow_scheme": of_flow, **columns}
+
+
+def series_frame(series: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    parts = [pd.DataFrame(one, columns=[*SERIES_KEYS, *SERIES]) for one in series]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*SERIES_KEYS, *SERIES])
+    return table.astype({"seed": "uint64", "flow": "int32", "action": "int32"})
+
+
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
     return table.astype(
@@ -82,12 +110,16 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def write_results(table: pd.DataFrame, path: Path) -> None:
+    write_whole(path, table.to_parquet(index=False))
+
+
+def write_whole(path: Path, content: bytes) -> None:
     """Writes beside the target, then renames: a reader sees the old file or the new one, never a torn one."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
     temporary = Path(name)
     try:
-        table.to_parquet(temporary, index=False)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -102,7 +134,7 @@ def read_results(path: Path) -> pd.DataFrame:
         raise ResultsError(f"{path}: no such results file") from None
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         raise ResultsError(f"{path}: not a readable results file ({error})") from error
-    missing = [column for column in (*KEYS, *METRICS) if column not in table.columns]
+    missing = [column for column in (*KEYS, *METRICS, "flow_scheme") if column not in table.columns]
     if missing:
         raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
     return table
