@@ -89,6 +89,12 @@ def replay_log(
 def load_trace(path: str) -> NDArray[np.uint32]:
     """A mahimahi trace's opportunities in ms."""
 
+def constant_trace(mbps: float) -> NDArray[np.uint32]:
+    """Those of a generated trace of constant rate."""
+
+def periodic_trace(opportunities: int, every_ms: float) -> NDArray[np.uint32]: ...
+def poisson_trace(mbps: float, head_ms: float, seed: int) -> NDArray[np.uint32]: ...
+
 def cellular_opportunities(
     *,
     level_mbps: float,

@@ -34,8 +34,9 @@ def register() -> None:
 
 
 def _scenario_names(scenarios: Mapping[str, Any]) -> str:
-    """For the run directory's name: `lte+umts`."""
-    return "+".join(scenarios)
+    """For the run directory's name: `lte+umts`, of many only the first and their number."""
+    names = list(scenarios)
+    return "+".join(names) if len(names) <= 3 else f"{names[0]}+{len(names) - 1}-more"
 
 
 def config_folder() -> Path:

@@ -53,6 +53,8 @@ def _rate(key: str, given: Mapping[str, Any], env: EnvConfig) -> dict[str, Any]:
     if kind not in kinds:
         raise ConfigError(f"{key}.kind: must be one of {', '.join(kinds)}, got {kind!r}")
     rate = _merged(kinds[kind], given)
+    if "start_ms" in rate:
+        rate["start_ms"] = parse_range(f"{key}.start_ms", rate["start_ms"], at_least=0.0)
     knob = "mbps" if "mbps" in rate else "scale"
     if knob not in rate:
         for name in ("rate_mbps", "rate_scale"):

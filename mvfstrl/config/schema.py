@@ -40,7 +40,7 @@ class ScenarioConfig:
     weight: float = field(default_factory=native("scenarios.0.weight"))
     """Episodes choose a scenario in proportion."""
     uplink: dict[str, Any] = field(default_factory=dict)
-    """The link that data crosses: `{kind: constant|poisson|trace|cellular, ...}`."""
+    """The link that data crosses: `{kind: constant|poisson|trace|cellular|constant_trace|..., ...}`."""
     downlink: dict[str, Any] | None = None
     """The one that ACKs cross; null: described as `uplink` is."""
     delay_ms: Any = field(default_factory=native_range("scenarios.0.delay_ms"))

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "path/generated_trace.h"
 #include "path/log_replay.h"
 #include "path/opportunities.h"
 
@@ -71,6 +72,11 @@ py::array_t<double> cellular_opportunities(double level_mbps, double max_mbps, d
   return py::array_t<double>(static_cast<py::ssize_t>(times_ms.size()), times_ms.data());
 }
 
+py::array_t<std::uint32_t> timestamps(const Trace& trace) {
+  const auto& stamps = trace.timestamps_ms();
+  return py::array_t<std::uint32_t>(static_cast<py::ssize_t>(stamps.size()), stamps.data());
+}
+
 }  // namespace
 
 void bind_path(py::module_& module) {
@@ -79,13 +85,26 @@ void bind_path(py::module_& module) {
              "Replays a mahimahi link log (its text) over a trace file: {arrivals, departures, drops,\n"
              "mismatch: None | (line, expected, got)}. ValueError, 'FILE:LINE: reason', on bad input.");
   module.def(
-      "load_trace",
-      [](const std::string& path) {
-        const auto trace = Trace::load(path);
-        const auto& stamps = trace->timestamps_ms();
-        return py::array_t<std::uint32_t>(static_cast<py::ssize_t>(stamps.size()), stamps.data());
+      "load_trace", [](const std::string& path) { return timestamps(*Trace::load(path)); }, py::arg("path"),
+      "The opportunities of a mahimahi trace file in ms; ValueError if it is not sound.");
+  module.def(
+      "constant_trace", [](double mbps) { return timestamps(*constant_trace(Bandwidth::from_mbps(mbps))); },
+      py::arg("mbps"), "The opportunities in ms of a generated trace of constant rate.");
+  module.def(
+      "periodic_trace",
+      [](int opportunities, double every_ms) {
+        return timestamps(*periodic_trace(opportunities, Duration::from_ms_f(every_ms)));
       },
-      py::arg("path"), "The opportunities of a mahimahi trace file in ms; ValueError if it is not sound.");
+      py::arg("opportunities"), py::arg("every_ms"), "The same of opportunities that come together.");
+  module.def(
+      "poisson_trace",
+      [](double mbps, double head_ms, std::uint64_t seed) {
+        const PoissonTrace parameters{.rate = Bandwidth::from_mbps(mbps),
+                                      .head = Duration::from_ms_f(head_ms)};
+        return timestamps(*poisson_trace(parameters, Rng(seed)));
+      },
+      py::arg("mbps"), py::arg("head_ms"), py::arg("seed"),
+      "The same of a Poisson trace whose first `head_ms` have an opportunity every 100 ms.");
   module.def("cellular_opportunities", &cellular_opportunities, py::kw_only(), py::arg("level_mbps"),
              py::arg("max_mbps"), py::arg("volatility_mbps"), py::arg("reversion_ms"), py::arg("outage_ms"),
              py::arg("burst"), py::arg("duration_ms"), py::arg("seed"),

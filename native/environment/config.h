@@ -50,8 +50,27 @@ struct CellularRateScenario {
   CellularParameters parameters;
   Range scale = Range::constant(1);
 };
+// Traces made by a rule instead of read from a file (path/generated_trace.h). Episodes start `start_ms` into
+// them, the same place on both links.
+struct ConstantTraceScenario {
+  Range mbps = Range::constant(12);
+  Range start_ms;
+};
+struct PeriodicTraceScenario {
+  int opportunities = 1;
+  Duration every = Duration::from_ms(1);
+  Range start_ms;
+};
+// The links of one episode play one trace where their parameters are the same, as Pantheon's do.
+struct PoissonTraceScenario {
+  Range mbps = Range::constant(12);
+  Duration head;  // opportunities exactly 100 ms apart until then
+  Range start_ms;
+  std::optional<std::int64_t> seed;  // none: every episode has gaps of its own
+};
 using RateScenario =
-    std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario>;
+    std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario,
+                 ConstantTraceScenario, PeriodicTraceScenario, PoissonTraceScenario>;
 
 // Limits of the buffer; several given: the tightest holds. `bdp` counts bandwidth-delay products: the link's
 // mean rate times twice the one-way delay, at least one full packet.

@@ -19,7 +19,8 @@ constexpr EnumName<Pacing> kPacings[] = {
     {Pacing::kAuto, "auto"}, {Pacing::kAlways, "always"}, {Pacing::kNever, "never"}};
 constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {WindowKind::kCount, "count"}};
 
-constexpr std::array<const char*, 4> kRateKinds = {"constant", "poisson", "trace", "cellular"};
+constexpr std::array<const char*, 7> kRateKinds = {
+    "constant", "poisson", "trace", "cellular", "constant_trace", "periodic_trace", "poisson_trace"};
 constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
 constexpr std::array<const char*, 5> kRewardKinds = {"log_ratio", "linear", "power", "aurora", "log_power"};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
@@ -66,6 +67,24 @@ void visit_fields(V& v, CellularRateScenario& s) {
   v.field("outage_ms", s.parameters.outage, kPositive);
   v.field("burst", s.parameters.burst, kAtLeastOne);
   v.field("scale", s.scale, kPositive);
+}
+template <class V>
+void visit_fields(V& v, ConstantTraceScenario& s) {
+  v.field("mbps", s.mbps, kPositive);
+  v.field("start_ms", s.start_ms, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, PeriodicTraceScenario& s) {
+  v.field("opportunities", s.opportunities, kAtLeastOne);
+  v.field("every_ms", s.every, kPositive);
+  v.field("start_ms", s.start_ms, kNonNegative);
+}
+template <class V>
+void visit_fields(V& v, PoissonTraceScenario& s) {
+  v.field("mbps", s.mbps, kPositive);
+  v.field("head_ms", s.head, kNonNegative);
+  v.field("start_ms", s.start_ms, kNonNegative);
+  v.field("seed", s.seed, kNonNegative);
 }
 template <class V>
 void visit_fields(V& v, RateScenario& s) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <type_traits>
 
+#include "path/generated_trace.h"
 #include "path/opportunities.h"
 
 namespace mvfstrl {
@@ -13,7 +15,7 @@ enum Draw : std::uint64_t {
   kScenario = 1,
   kUplink,
   kDownlink,
-  kTracePosition,
+  kPlace,
   kDelay,
   kHasLoss,
   kLoss,
@@ -21,16 +23,30 @@ enum Draw : std::uint64_t {
   kAckQueue,
 };
 enum QueueDraw : std::uint64_t { kPackets = 1, kBytes, kBdp };
+enum PlaceDraw : std::uint64_t { kGaps = 1, kStart };
 
 constexpr std::int64_t kHeaderBytes = 28;       // IPv4 20, UDP 8
 constexpr std::int64_t kTunnelHeaderBytes = 4;  // what mahimahi's tunnel adds
 
 double sample(const Range& range, Rng rng) { return range.sample(rng); }
 
+template <class T>
+constexpr bool kIsTrace = std::is_same_v<T, TraceRateScenario> || std::is_same_v<T, ConstantTraceScenario> ||
+                          std::is_same_v<T, PeriodicTraceScenario> || std::is_same_v<T, PoissonTraceScenario>;
+
+bool is_trace(const RateScenario& rate) {
+  return std::visit([]<class T>(const T&) { return kIsTrace<T>; }, rate);
+}
+
+// Plays a whole trace from a place drawn from `start_ms`.
+TraceRate played_from(std::shared_ptr<const Trace> trace, const Range& start_ms, Rng place) {
+  return TraceRate{.trace = std::move(trace),
+                   .offset = Duration::from_ms_f(sample(start_ms, place.fork(kStart)))};
+}
+
 std::int64_t overhead_of(const ScenarioConfig& scenario) {
   if (scenario.overhead_bytes) return *scenario.overhead_bytes;
-  const bool trace = std::holds_alternative<TraceRateScenario>(scenario.uplink);
-  return kHeaderBytes + (trace ? kTunnelHeaderBytes : 0);
+  return kHeaderBytes + (is_trace(scenario.uplink) ? kTunnelHeaderBytes : 0);
 }
 
 Bandwidth mean_trace_rate(const TraceRate& rate) {
@@ -84,6 +100,11 @@ ScenarioDistribution::ScenarioDistribution(const std::vector<ScenarioConfig>& sc
 }
 
 void ScenarioDistribution::load_traces(const RateScenario& rate) {
+  if (const auto* constant = std::get_if<ConstantTraceScenario>(&rate);
+      constant != nullptr && constant->mbps.low == constant->mbps.high) {
+    auto& slot = constant_traces_[constant->mbps.low];
+    if (!slot) slot = constant_trace(Bandwidth::from_mbps(constant->mbps.low));
+  }
   const auto* trace = std::get_if<TraceRateScenario>(&rate);
   if (trace == nullptr) return;
   if (trace->file.empty()) throw std::invalid_argument("a trace needs a file");
@@ -110,9 +131,8 @@ EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed,
   path.scenario = scenario ? *scenario : choose(rng.fork(kScenario));
   const ScenarioConfig& config = scenarios_.at(static_cast<std::size_t>(path.scenario));
 
-  const double position = rng.fork(kTracePosition).uniform();
-  path.uplink.rate = sample_rate(config.uplink, rng.fork(kUplink), position);
-  path.downlink.rate = sample_rate(config.downlink, rng.fork(kDownlink), position);
+  path.uplink.rate = sample_rate(config.uplink, rng.fork(kUplink), rng.fork(kPlace));
+  path.downlink.rate = sample_rate(config.downlink, rng.fork(kDownlink), rng.fork(kPlace));
   path.uplink.delay = Duration::from_ms_f(mvfstrl::sample(config.delay_ms, rng.fork(kDelay)));
   path.downlink.delay = path.uplink.delay;
   if (rng.fork(kHasLoss).bernoulli(config.loss_probability)) {
@@ -127,7 +147,7 @@ EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed,
   return path;
 }
 
-RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, double trace_position) const {
+RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, Rng place) const {
   if (const auto* constant = std::get_if<ConstantRateScenario>(&rate)) {
     return ConstantRate{Bandwidth::from_mbps(constant->mbps.sample(rng))};
   }
@@ -137,11 +157,37 @@ RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, 
   if (const auto* cellular = std::get_if<CellularRateScenario>(&rate)) {
     return CellularRate{cellular->parameters, cellular->scale.sample(rng)};
   }
-  const auto& trace = std::get<TraceRateScenario>(rate);
-  TraceRate played{traces_.at(trace.file), trace.from_fraction, trace.to_fraction, Duration::zero()};
-  const double part_ms = (trace.to_fraction - trace.from_fraction) * played.trace->period_ms();
-  played.offset = Duration::from_ms_f(trace.random_offset ? trace_position * part_ms : trace.offset_ms);
+  return std::visit(
+      [&]<class T>(const T& trace) -> RateConfig {
+        if constexpr (kIsTrace<T>) return sample_trace(trace, rng, place);
+        throw std::logic_error("a rate that is neither sampled above nor a trace");
+      },
+      rate);
+}
+
+TraceRate ScenarioDistribution::sample_trace(const TraceRateScenario& rate, Rng, Rng place) const {
+  TraceRate played{traces_.at(rate.file), rate.from_fraction, rate.to_fraction, Duration::zero()};
+  const double part_ms = (rate.to_fraction - rate.from_fraction) * played.trace->period_ms();
+  played.offset = Duration::from_ms_f(rate.random_offset ? place.uniform() * part_ms : rate.offset_ms);
   return played;
+}
+
+TraceRate ScenarioDistribution::sample_trace(const ConstantTraceScenario& rate, Rng rng, Rng place) const {
+  const double mbps = rate.mbps.sample(rng);
+  const auto known = constant_traces_.find(mbps);
+  return played_from(
+      known != constant_traces_.end() ? known->second : constant_trace(Bandwidth::from_mbps(mbps)),
+      rate.start_ms, place);
+}
+
+TraceRate ScenarioDistribution::sample_trace(const PeriodicTraceScenario& rate, Rng, Rng place) const {
+  return played_from(periodic_trace(rate.opportunities, rate.every), rate.start_ms, place);
+}
+
+TraceRate ScenarioDistribution::sample_trace(const PoissonTraceScenario& rate, Rng rng, Rng place) const {
+  const PoissonTrace parameters{.rate = Bandwidth::from_mbps(rate.mbps.sample(rng)), .head = rate.head};
+  const Rng gaps = rate.seed ? Rng(static_cast<std::uint64_t>(*rate.seed)) : place.fork(kGaps);
+  return played_from(poisson_trace(parameters, gaps), rate.start_ms, place);
 }
 
 QueueConfig ScenarioDistribution::sample_queue(const QueueScenario& queue, const RateConfig& rate,

@@ -39,7 +39,12 @@ class ScenarioDistribution {
 
  private:
   std::int32_t choose(Rng rng) const;
-  RateConfig sample_rate(const RateScenario& rate, Rng rng, double trace_position) const;
+  // `place`: a random stream that both links share, for what they have in common.
+  RateConfig sample_rate(const RateScenario& rate, Rng rng, Rng place) const;
+  TraceRate sample_trace(const TraceRateScenario& rate, Rng rng, Rng place) const;
+  TraceRate sample_trace(const ConstantTraceScenario& rate, Rng rng, Rng place) const;
+  TraceRate sample_trace(const PeriodicTraceScenario& rate, Rng rng, Rng place) const;
+  TraceRate sample_trace(const PoissonTraceScenario& rate, Rng rng, Rng place) const;
   QueueConfig sample_queue(const QueueScenario& queue, const RateConfig& rate, Duration one_way,
                            std::int64_t packet_bytes, Rng rng) const;
   void load_traces(const RateScenario& rate);
@@ -47,7 +52,8 @@ class ScenarioDistribution {
   std::vector<ScenarioConfig> scenarios_;
   double total_weight_ = 0;
   ByteCount full_packet_;
-  std::map<std::string, std::shared_ptr<const Trace>> traces_;  // by file name
+  std::map<std::string, std::shared_ptr<const Trace>> traces_;      // by file name
+  std::map<double, std::shared_ptr<const Trace>> constant_traces_;  // those of one rate, by Mbps
 };
 
 // What a rate process carries on average over a long time.

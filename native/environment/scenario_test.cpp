@@ -83,6 +83,59 @@ TEST(ScenarioDistribution, TinyBdpQueueHoldsOnePacket) {
   EXPECT_EQ(path.uplink.queue.bytes, 1252 + 28);
 }
 
+const Trace& trace_of(const DirectionConfig& direction) { return *std::get<TraceRate>(direction.rate).trace; }
+
+ScenarioConfig poisson_traces() {
+  ScenarioConfig scenario;
+  scenario.uplink = PoissonTraceScenario{
+      .mbps = Range::constant(2.64), .head = Duration::from_ms(5'000), .start_ms = {400, 700}, .seed = {}};
+  scenario.downlink = scenario.uplink;
+  return scenario;
+}
+
+TEST(ScenarioDistribution, EachEpisodeDrawsAPoissonTraceThatItsLinksShare) {
+  const ScenarioDistribution distribution({poisson_traces()}, kPacket);
+  const auto a = distribution.sample(1);
+  const auto b = distribution.sample(2);
+  EXPECT_EQ(trace_of(a.uplink).timestamps_ms(), trace_of(a.downlink).timestamps_ms());
+  EXPECT_NE(trace_of(a.uplink).timestamps_ms(), trace_of(b.uplink).timestamps_ms());
+  const Duration start = std::get<TraceRate>(a.uplink.rate).offset;
+  EXPECT_EQ(start, std::get<TraceRate>(a.downlink.rate).offset);
+  EXPECT_GE(start, Duration::from_ms(400));
+  EXPECT_LT(start, Duration::from_ms(700));
+  EXPECT_NE(start, std::get<TraceRate>(b.uplink.rate).offset);
+}
+
+TEST(ScenarioDistribution, ASeedMakesAPoissonTraceTheSameInEveryEpisode) {
+  ScenarioConfig scenario = poisson_traces();
+  std::get<PoissonTraceScenario>(scenario.uplink).seed = 7;
+  const ScenarioDistribution distribution({scenario}, kPacket);
+  EXPECT_EQ(trace_of(distribution.sample(1).uplink).timestamps_ms(),
+            trace_of(distribution.sample(2).uplink).timestamps_ms());
+}
+
+TEST(ScenarioDistribution, AConstantTraceIsMadeOnceUnlessItsRateIsDrawn) {
+  ScenarioConfig scenario;
+  scenario.uplink = ConstantTraceScenario{.mbps = Range::constant(100.42), .start_ms = {}};
+  scenario.downlink = ConstantTraceScenario{.mbps = {10, 20, false}, .start_ms = {}};
+  const ScenarioDistribution distribution({scenario}, kPacket);
+  const auto a = distribution.sample(1);
+  const auto b = distribution.sample(2);
+  EXPECT_EQ(&trace_of(a.uplink), &trace_of(b.uplink));
+  EXPECT_EQ(trace_of(a.uplink).timestamps_ms().size(), 502'100U);
+  EXPECT_NE(trace_of(a.downlink).timestamps_ms().size(), trace_of(b.downlink).timestamps_ms().size());
+}
+
+TEST(ScenarioDistribution, PacketsOverEveryKindOfTraceCarryTheTunnelHeader) {
+  for (const RateScenario& link :
+       {RateScenario{ConstantTraceScenario{}}, RateScenario{PeriodicTraceScenario{}},
+        RateScenario{PoissonTraceScenario{}}}) {
+    ScenarioConfig scenario;
+    scenario.uplink = link;
+    EXPECT_EQ(ScenarioDistribution({scenario}, kPacket).sample(0).overhead_bytes, 32);
+  }
+}
+
 TEST(ScenarioDistribution, MissingTraceNamesScenarioAndFile) {
   ScenarioConfig scenario;
   scenario.name = "lost";
