@@ -23,6 +23,7 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
           [&](const CubicConfig& c) -> Controller { return std::make_unique<Cubic>(c, limits); },
           [&](const FixedConfig& c) -> Controller { return std::make_unique<FixedController>(c, limits); },
           [&](const CopaConfig& c) -> Controller { return std::make_unique<Copa>(c, limits); },
+          [&](const SproutConfig& c) -> Controller { return std::make_unique<Sprout>(c, limits); },
       },
       config);
 }

@@ -47,6 +47,12 @@ void visit_fields(V& v, CopaConfig& c) {
   v.knob("pacing_gain", c.pacing_gain, kPositive);
 }
 template <class V>
+void visit_fields(V& v, SproutConfig& c) {
+  v.knob("tick_ms", c.tick, kPositive);
+  v.knob("horizon_ms", c.horizon, kPositive);
+  v.knob("gain", c.gain, kUnitOpenLow);
+}
+template <class V>
 void visit_fields(V& v, SchemeConfig& c) {
   v.alternatives("kind", c, kSchemeKinds);
 }
