@@ -23,6 +23,7 @@ MODES = {
     Mode.train: ("mvfstrl.train", "train"),
     Mode.test: ("pantheon.evaluate", "test"),
     Mode.trace: ("mvfstrl.export", "trace"),
+    Mode.report: ("pantheon.report", "report"),
 }
 
 USER_ERROR = 2
@@ -33,8 +34,9 @@ def run(composed: DictConfig) -> float | None:
     try:
         cfg = to_config(composed)
         directory = RunDirectory(HydraConfig.get().runtime.output_dir)
-        validate(cfg, directory.path)
-        directory.record(composed)
+        if cfg.mode is not Mode.report:  # it tells a run that is over, whose own records stay
+            validate(cfg, directory.path)
+            directory.record(composed)
         objective = start(cfg.mode, cfg, directory)
         if cfg.mode is Mode.train and not directory.interrupted:
             start(Mode.trace, cfg, directory)  # what was learnt, ready to ship

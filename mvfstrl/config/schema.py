@@ -20,6 +20,7 @@ class Mode(StrEnum):
     train = "train"
     test = "test"
     trace = "trace"
+    report = "report"
 
 
 class Resume(StrEnum):

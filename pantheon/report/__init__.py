@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mvfstrl.errors import ConfigError
 from pantheon.report.page import build, steps_of
-from pantheon.report.source import read_source
+from pantheon.report.source import RESULTS, read_source
 from pantheon.results import write_whole
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ __all__ = ["report", "write_report"]
 
 
 def report(cfg: Config, run: RunDirectory) -> None:
-    """Tells the results that are in the run's folder (`hydra.run.dir=FOLDER`) anew."""
+    """Tells the results that are in the run's folder anew."""
+    if not (run.path / RESULTS).exists():
+        raise ConfigError(
+            f"hydra.run.dir: {run.path} has no {RESULTS}; mode=report needs a test's folder: hydra.run.dir=FOLDER"
+        )
     write_report(run.path, Console())
 
 

@@ -22,12 +22,15 @@ def run_facts(source: Source) -> Facts:
     ]
     if "episode_ms" in config.get("env", {}):
         facts.append(("length", f"{float(config['env']['episode_ms']) / 1000.0:g} s of virtual time each"))
-    for group in ("reward", "history", "actions", "transport"):
-        if config.get(group):
-            facts.append((group, described(config[group])))
     if config.get("test"):
         facts.append(("in short", _command(source)))
     return facts + _versions(source.versions)
+
+
+def settings(config: Mapping[str, Any]) -> Facts:
+    """What the whole run shared, beside its scenarios."""
+    groups = ("agent", "actions", "reward", "history", "transport")
+    return [(group, described(config[group])) for group in groups if config.get(group)]
 
 
 def described(value: Any) -> str:

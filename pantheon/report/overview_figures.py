@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
@@ -14,10 +14,13 @@ from pantheon import statistics
 from pantheon.figures import name_points, style_of, trade_off_axes
 from pantheon.metrics import Interval
 from pantheon.report.album import INK, panels
+from pantheon.report.tables import number
 from pantheon.results import Summary
 from pantheon.statistics import Scored
 
 Floats = NDArray[np.float64]
+
+_DIVERGING = LinearSegmentedColormap.from_list("report", ["#E69F00", "#FFFFFF", "#0072B2"])
 
 
 def intervals(rows: Sequence[tuple[str, Interval]], title: str, label: str) -> Figure:
@@ -39,7 +42,7 @@ def intervals(rows: Sequence[tuple[str, Interval]], title: str, label: str) -> F
 
 def profiles(scored: Scored, order: Sequence[str]) -> Figure:
     """The share of episodes that score above a threshold, over the threshold, with 95 % bands."""
-    figure, (axis,) = panels(width=5.6, height=3.9)
+    figure, (axis,) = panels(width=4.9, height=4.0)
     everything = np.concatenate([scores.ravel() for scores in scored.scores.values()])
     low, high = (float(np.clip(v, -1.0, 2.0)) for v in (everything.min(), everything.max()))
     thresholds = np.linspace(min(low, 0.0), max(high, 1.0), 121)
@@ -63,7 +66,9 @@ def profiles(scored: Scored, order: Sequence[str]) -> Figure:
     axis.set_title("Performance profiles: further right is better")
     axis.set_xlabel("normalised score")
     axis.set_ylabel("episodes that score above it")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8, handlelength=2.2)
+    figure.legend(
+        loc="outside lower center", ncols=min(4, len(order)), frameon=False, fontsize=8, handlelength=2.2
+    )
     return figure
 
 
@@ -74,15 +79,15 @@ def matrix(
     width = 1.5 + 0.47 * len(columns)
     figure, (axis,) = panels(width=width, height=1.15 + 0.27 * len(rows))
     axis.imshow(
-        values, cmap="PuOr", norm=Normalize(neutral - reach, neutral + reach), aspect="auto", alpha=0.85
+        values, cmap=_DIVERGING, norm=Normalize(neutral - reach, neutral + reach), aspect="auto", alpha=0.85
     )
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            far = abs(value - neutral) > 0.75 * reach
+            far = value - neutral > 0.7 * reach
             axis.text(
                 column,
                 row,
-                f"{value:.2f}",
+                number(value, 2),
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -100,7 +105,7 @@ def matrix(
 def trade_off(summaries: Sequence[Summary], queue_delays: dict[str, float]) -> Figure:
     """Each scheme's mean utilisation over the mean of its 95th percentile queueing delays, every scenario
     alike."""
-    figure, (axis,) = panels(width=5.2, height=3.9)
+    figure, (axis,) = panels(width=4.7, height=3.7)
     places = [(s.scheme, queue_delays[s.scheme], s.metrics["utilisation"].mean) for s in summaries]
     delays = [max(delay, 0.1) for _, delay, _ in places]
     trade_off_axes(axis, (min(delays), max(delays)), max(top for *_, top in places))

@@ -11,7 +11,7 @@ from matplotlib.path import Path as Outline
 
 from pantheon.figures import style_of
 from pantheon.report.album import Album, file_name
-from pantheon.report.facts import run_facts
+from pantheon.report.facts import run_facts, settings
 from pantheon.report.overview import STEPS, Step, overview
 from pantheon.report.scenario import scenario_section
 from pantheon.report.source import Source
@@ -44,13 +44,16 @@ def build(source: Source, folder: Path, step: Step) -> str:
         scenario_section(source, name, [s for s in observed if s.scenario == name], scored, album, step)
         for name in source.scenarios
     ]
+    ranked = [scheme for scheme, _ in first.ranking.rows]
+    rivals = [scheme for scheme in source.results["flow_scheme"].unique() if scheme not in ranked]
     return (
         _environment()
         .get_template("index.html")
         .render(
-            schemes=[scheme for scheme, _ in first.ranking.rows],
+            schemes=ranked,
             facts=run_facts(source),
-            marks={scheme: mark_of(scheme) for scheme in _drawn(source)},
+            settings=settings(source.config),
+            marks={scheme: mark_of(scheme) for scheme in (*ranked, *rivals)},
             overview=first,
             scenarios=scenarios,
         )
@@ -75,10 +78,6 @@ def _svg_path(outline: Outline) -> str:
             numbers = [f"{y:.2f}" if i % 2 == 0 else f"{-y:.2f}" for i, y in enumerate(points)]
             parts.append(letters[code] + " ".join(numbers))
     return "".join(parts)
-
-
-def _drawn(source: Source) -> list[str]:
-    return list(dict.fromkeys([*source.schemes, *source.results["flow_scheme"]]))
 
 
 def _environment() -> Environment:

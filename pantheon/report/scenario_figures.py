@@ -22,7 +22,7 @@ _LOG_SPREAD = 12.0  # a quantity whose largest value is this many times its smal
 
 def trade_off(observed: pd.DataFrame, scenario: str) -> Figure:
     """A dot a run, a mark at each scheme's mean, and the ellipse of one standard deviation around it."""
-    figure, (axis,) = panels(width=5.2, height=3.9)
+    figure, (axis,) = panels(width=4.7, height=3.7)
     clouds = {
         str(scheme): rows[["delay_p95_ms", "throughput_mbps"]].to_numpy(dtype=np.float64)
         for scheme, rows in observed.groupby("scheme", sort=False)

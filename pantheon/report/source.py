@@ -12,6 +12,7 @@ import yaml
 
 from pantheon.results import ResultsError, read_results
 
+RESULTS, SERIES = "results.parquet", "series.parquet"
 SERIES_COLUMNS = (
     "scheme",
     "scenario",
@@ -77,7 +78,7 @@ class Source:
 
 def read_source(folder: Path) -> Source:
     """Reads results.parquet, and beside it series.parquet, config.yaml and versions.json where they are."""
-    path = folder / "results.parquet"
+    path = folder / RESULTS
     results = read_results(path)
     if results.empty:
         raise ResultsError(f"{path}: no rows, nothing to report")
@@ -85,7 +86,7 @@ def read_source(folder: Path) -> Source:
         raise ResultsError(f"{path}: no row of flow 0, the one that is compared")
     if "flow_scheme" not in results.columns:
         raise ResultsError(f"{path}: lacks the column flow_scheme; play the test again")
-    return Source(folder, results, read_series(folder / "series.parquet"), *_records(folder))
+    return Source(folder, results, read_series(folder / SERIES), *_records(folder))
 
 
 def read_series(path: Path) -> pd.DataFrame:

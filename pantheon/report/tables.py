@@ -37,6 +37,14 @@ class Table:
     compact: bool = False
 
 
+def number(value: float, digits: int) -> str:
+    """With a proper minus sign, and none before a zero."""
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0.0 else text.replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Quantity:
     name: str
@@ -46,7 +54,7 @@ class Quantity:
     larger_is_better: bool = True
 
     def text(self, value: float) -> str:
-        return f"{self.factor * value:.{self.digits}f}" if np.isfinite(value) else "–"
+        return number(self.factor * value, self.digits)
 
     def column(self, values: Sequence[Interval | float | None]) -> list[Cell]:
         """A cell a value; the best one is marked, where they differ."""
@@ -190,4 +198,4 @@ def _shaded(value: float, neutral: float, reach: float, note: str) -> Cell:
         return Cell("")
     strength = min(abs(value - neutral) / reach, 1.0)
     colour = "0, 114, 178" if value > neutral else "230, 159, 0"
-    return Cell(f"{value:.2f}", note, shade=f"rgba({colour}, {0.55 * strength:.2f})")
+    return Cell(number(value, 2), note, shade=f"rgba({colour}, {0.55 * strength:.2f})")
