@@ -10,23 +10,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from pantheon.results import ResultsError, read_results
+from pantheon.results import SERIES, SERIES_KEYS, ResultsError, read_results
 
-RESULTS, SERIES = "results.parquet", "series.parquet"
-SERIES_COLUMNS = (
-    "scheme",
-    "scenario",
-    "seed",
-    "flow",
-    "flow_scheme",
-    "time_ms",
-    "throughput_mbps",
-    "capacity_mbps",
-    "queue_delay_ms",
-    "window_packets",
-    "loss",
-    "action",
-)
+RESULTS, TIME_SERIES = "results.parquet", "series.parquet"
+SERIES_COLUMNS = (*SERIES_KEYS, *SERIES)
 
 
 @dataclass(frozen=True)
@@ -84,9 +71,7 @@ def read_source(folder: Path) -> Source:
         raise ResultsError(f"{path}: no rows, nothing to report")
     if not (results["flow"] == 0).any():
         raise ResultsError(f"{path}: no row of flow 0, the one that is compared")
-    if "flow_scheme" not in results.columns:
-        raise ResultsError(f"{path}: lacks the column flow_scheme; play the test again")
-    return Source(folder, results, read_series(folder / SERIES), *_records(folder))
+    return Source(folder, results, read_series(folder / TIME_SERIES), *_records(folder))
 
 
 def read_series(path: Path) -> pd.DataFrame:
