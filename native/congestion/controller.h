@@ -51,6 +51,7 @@ struct AckEvent {
   ByteCount bytes_in_flight;       // after
   std::optional<Duration> rtt;     // the sample this ACK gave, if its largest packet was newly acknowledged
   std::uint64_t largest_sent = 0;  // the largest packet number sent before this event
+  Duration ack_delay;              // how much of `rtt` the peer says it held the ACK back
 };
 
 struct LossEvent {

@@ -38,7 +38,7 @@ void Sprout::on_ack_or_loss(const AckEvent* ack, const LossEvent*, const RttStat
 // the link had been idle.
 bool Sprout::after_silence(const AckEvent& ack, const RttStats& rtt) const {
   const bool paused = ack.packets.front().sent_time - last_sent_ > config_.tick;
-  return paused && ack.rtt.has_value() && *ack.rtt - rtt.min() < config_.tick;
+  return paused && ack.rtt.has_value() && *ack.rtt - ack.ack_delay - rtt.min() < config_.tick;
 }
 
 void Sprout::start_flight(const AckEvent& ack) {

@@ -197,7 +197,7 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   }
   detect_losses(now);
   arm_loss_alarm(now);
-  if (!acked_.empty() || !lost_.empty()) deliver_event(now, prior_in_flight, rtt);
+  if (!acked_.empty() || !lost_.empty()) deliver_event(now, prior_in_flight, rtt, frame.ack_delay);
   forget_old_losses(now);
   sent_.release();
 }
@@ -314,9 +314,11 @@ bool Sender::is_persistent_congestion() const {
   });
 }
 
-void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt) {
+void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt,
+                           Duration ack_delay) {
   const std::uint64_t largest_sent = sent_.next_packet_number() - 1;
-  AckEvent ack{now, acked_, acked_bytes_, prior_in_flight, stats_.bytes_in_flight, rtt, largest_sent};
+  AckEvent ack{now, acked_,       acked_bytes_, prior_in_flight, stats_.bytes_in_flight,
+               rtt, largest_sent, ack_delay};
   LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false};
   for (const LostPacket& packet : lost_) loss.lost_bytes += packet.size;
   if (!lost_.empty() && is_persistent_congestion()) {
@@ -366,7 +368,7 @@ void Sender::on_timer(TimePoint now) {
     lost_.clear();
     acked_bytes_ = ByteCount::zero();
     detect_losses(now);
-    if (!lost_.empty()) deliver_event(now, prior_in_flight, std::nullopt);
+    if (!lost_.empty()) deliver_event(now, prior_in_flight, std::nullopt, Duration::zero());
   } else {
     on_probe_timeout();
   }

@@ -31,6 +31,7 @@ struct Recorder : ConnectionObserver {
     std::int64_t app_limited = 0;
     bool persistent = false;
     std::optional<Duration> rtt;
+    Duration ack_delay;
     ByteCount window;
   };
   void on_event(TimePoint, const AckEvent* ack, const LossEvent* loss, const RttStats&,
@@ -40,6 +41,7 @@ struct Recorder : ConnectionObserver {
       for (const AckedPacket& packet : ack->packets) event.app_limited += packet.app_limited ? 1 : 0;
       event.acked = static_cast<std::int64_t>(ack->packets.size());
       event.rtt = ack->rtt;
+      event.ack_delay = ack->ack_delay;
     }
     if (loss != nullptr) {
       event.lost = static_cast<std::int64_t>(loss->packets.size());
@@ -111,6 +113,7 @@ TEST(Sender, OneSampleAnAckFromItsLargestNewPacket) {
   EXPECT_EQ(f.recorder.events.size(), 1u);  // nothing new is no event
   f.ack(at(80), {{0, 5}}, ms(8));
   EXPECT_EQ(f.sender.rtt().latest(), ms(80));
+  EXPECT_EQ(f.last().ack_delay, ms(8));
   EXPECT_EQ(f.sender.rtt().smoothed(), Duration::from_us(61'500));  // 72 ms counted
 }
 
