@@ -4,7 +4,7 @@
 #   tools/setup.sh train     Python environment (.venv) with the pinned packages and the native extension
 #   tools/setup.sh test      the same, and what the tests need
 #   tools/setup.sh bench     the same as test, and valgrind
-#   tools/setup.sh ci        the same as bench, and shellcheck
+#   tools/setup.sh ci        the same as bench, shellcheck, and Chromium, in which a report's page is tried
 #
 # As root on Debian or Ubuntu it installs missing system packages; elsewhere it prints the line to run.
 # PYTHON=... and CXX=... choose the interpreter and the compiler. pip's own settings are honoured.
@@ -76,7 +76,7 @@ has_cxx20() {
 static_assert(std::integral<int> && std::span<int, 2>::extent == 2);'
 }
 
-# Fills NEEDED with the names of what is missing: python, compiler, make, gtest, valgrind, shellcheck.
+# Fills NEEDED with the names of what is missing: python, compiler, make, gtest, valgrind, shellcheck, chromium.
 find_missing() {
   NEEDED=()
   find_python
@@ -86,6 +86,7 @@ find_missing() {
   if [[ "$PROFILE" != train ]] && ! compiles '#include <gtest/gtest.h>'; then NEEDED+=(gtest); fi
   if [[ "$PROFILE" == bench || "$PROFILE" == ci ]] && ! command -v valgrind >/dev/null; then NEEDED+=(valgrind); fi
   if [[ "$PROFILE" == ci ]] && ! command -v shellcheck >/dev/null; then NEEDED+=(shellcheck); fi
+  if [[ "$PROFILE" == ci ]] && ! command -v chromium >/dev/null; then NEEDED+=(chromium); fi
 }
 
 # Sets INSTALL to the command that brings what NEEDED names, or to nothing on an unknown system.
