@@ -2,8 +2,8 @@
 
 namespace mvfstrl {
 
-ExternalController::ExternalController(const WindowLimits& limits)
-    : limits_(limits), window_(limits.initial()) {
+ExternalController::ExternalController(const WindowLimits& limits, const ExternalConfig& config)
+    : limits_(limits), window_(limits.initial()), pacing_(config.pacing) {
   limits_.validate();
 }
 

@@ -18,7 +18,7 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
   using Controller = std::unique_ptr<CongestionController>;
   return std::visit(
       Overloaded{
-          [&](const ExternalConfig&) -> Controller { return std::make_unique<ExternalController>(limits); },
+          [&](const ExternalConfig& c) -> Controller { return std::make_unique<ExternalController>(limits, c); },
           [&](const NewRenoConfig& c) -> Controller { return std::make_unique<NewReno>(c, limits); },
           [&](const CubicConfig& c) -> Controller { return std::make_unique<Cubic>(c, limits); },
           [&](const FixedConfig& c) -> Controller { return std::make_unique<FixedController>(c, limits); },

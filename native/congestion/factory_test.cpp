@@ -48,6 +48,11 @@ TEST(ExternalController, TakesTheWindowItIsGivenWithinTheLimits) {
   EXPECT_EQ(controller.congestion_window(), limits.maximum());
 }
 
+TEST(ExternalController, IsPacedWhereItIsToldTo) {
+  EXPECT_FALSE(ExternalController(WindowLimits{}).wants_pacing());
+  EXPECT_TRUE(make_controller(ExternalConfig{.pacing = true}, WindowLimits{})->wants_pacing());
+}
+
 TEST(FixedController, KeepsItsWindowThroughLossAndAcks) {
   FixedConfig config;
   config.window_packets = 25;
@@ -56,6 +61,9 @@ TEST(FixedController, KeepsItsWindowThroughLossAndAcks) {
   sender.fill_window();
   sender.lose_and_ack(3, 10, Duration::from_ms(50), /*persistent=*/true);
   EXPECT_EQ(controller.congestion_window(), ByteCount(1252 * 25));
+  EXPECT_FALSE(controller.wants_pacing());
+  config.pacing = true;
+  EXPECT_TRUE(FixedController(config, WindowLimits{}).wants_pacing());
   config.window_packets = 0;
   EXPECT_THROW(FixedController(config, WindowLimits{}), std::invalid_argument);
 }

@@ -10,6 +10,7 @@ namespace mvfstrl {
 
 struct FixedConfig {
   std::int64_t window_packets = 10;
+  bool pacing = false;  // spread over the round-trip time, where the transport leaves the choice
 };
 
 class FixedController final : public CongestionController {
@@ -19,9 +20,11 @@ class FixedController final : public CongestionController {
 
   void on_ack_or_loss(const AckEvent*, const LossEvent*, const RttStats&) override {}
   ByteCount congestion_window() const override { return window_; }
+  bool wants_pacing() const override { return pacing_; }
 
  private:
   ByteCount window_;
+  bool pacing_;
 };
 
 }  // namespace mvfstrl

@@ -38,6 +38,7 @@ void visit_fields(V& v, CubicConfig& c) {
 template <class V>
 void visit_fields(V& v, FixedConfig& c) {
   v.knob("window_packets", c.window_packets, kAtLeastOne);
+  v.knob("pacing", c.pacing);
 }
 template <class V>
 void visit_fields(V& v, CopaConfig& c) {
