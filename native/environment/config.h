@@ -11,24 +11,15 @@
 #include <variant>
 #include <vector>
 
-#include "common/rng.h"
 #include "common/units.h"
 #include "congestion/factory.h"
+#include "environment/changing_path.h"
+#include "environment/range.h"
 #include "observe/config.h"
 #include "path/config.h"
 #include "transport/config.h"
 
 namespace mvfstrl {
-
-// What an episode draws a number from; low == high is a constant. Uniform, or uniform in the logarithm.
-struct Range {
-  double low = 0;
-  double high = 0;
-  bool log = false;
-
-  static constexpr Range constant(double value) { return {value, value, false}; }
-  double sample(Rng& rng) const;
-};
 
 struct ConstantRateScenario {
   Range mbps = Range::constant(12);
@@ -70,7 +61,8 @@ struct PoissonTraceScenario {
 };
 using RateScenario =
     std::variant<ConstantRateScenario, PoissonRateScenario, TraceRateScenario, CellularRateScenario,
-                 ConstantTraceScenario, PeriodicTraceScenario, PoissonTraceScenario>;
+                 ConstantTraceScenario, PeriodicTraceScenario, PoissonTraceScenario, StepsRateScenario,
+                 SawtoothRateScenario, RandomWalkRateScenario, SatelliteRateScenario, WifiRateScenario>;
 
 // Limits of the buffer; several given: the tightest holds. `bdp` counts bandwidth-delay products: the link's
 // mean rate times twice the one-way delay, at least one full packet.
@@ -93,6 +85,9 @@ struct ScenarioConfig {
   // Random loss of data packets: a probability a packet, in episodes that have any.
   Range loss = Range::constant(0);
   double loss_probability = 1;  // of an episode to have loss
+  DelayVariationScenario delay_variation;
+  ReorderingScenario reordering;
+  Range duplication;  // probability with which a data packet arrives twice
   QueueScenario queue{.kind = QueueKind::kDropTail,
                       .packets = Range::constant(100),
                       .bytes = {},

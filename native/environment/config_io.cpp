@@ -3,139 +3,21 @@
 #include <set>
 #include <string>
 
+#include "environment/scenario_fields.h"
 #include "environment/scheme_fields.h"
 
 namespace mvfstrl {
 namespace {
 
-constexpr EnumName<QueueKind> kQueueKinds[] = {{QueueKind::kInfinite, "infinite"},
-                                               {QueueKind::kDropTail, "droptail"},
-                                               {QueueKind::kDropHead, "drophead"},
-                                               {QueueKind::kCodel, "codel"},
-                                               {QueueKind::kPie, "pie"}};
-constexpr EnumName<QueueFlavour> kQueueFlavours[] = {{QueueFlavour::kRfc, "rfc"},
-                                                     {QueueFlavour::kMahimahi, "mahimahi"}};
 constexpr EnumName<Pacing> kPacings[] = {
     {Pacing::kAuto, "auto"}, {Pacing::kAlways, "always"}, {Pacing::kNever, "never"}};
 constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {WindowKind::kCount, "count"}};
 
-constexpr std::array<const char*, 7> kRateKinds = {
-    "constant", "poisson", "trace", "cellular", "constant_trace", "periodic_trace", "poisson_trace"};
 constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
 constexpr std::array<const char*, 5> kRewardKinds = {"log_ratio", "linear", "power", "aurora", "log_power"};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
 
 }  // namespace
-
-// --- ranges, rates, queues ---
-
-template <class V>
-void visit_fields(V& v, Range& r) {
-  v.field("low", r.low);
-  v.field("high", r.high);
-  v.field("log", r.log);
-}
-static void validate(const Range& r, const std::string& path, const Check& check) {
-  config_detail::read_number(Value(r.low), path + ".low", check);
-  config_detail::read_number(Value(r.high), path + ".high", check);
-  if (r.high < r.low) throw ConfigError(path, "high is below low");
-  if (r.log && r.low <= 0) throw ConfigError(path + ".low", "must be positive where log is true");
-}
-
-template <class V>
-void visit_fields(V& v, ConstantRateScenario& s) {
-  v.field("mbps", s.mbps, kPositive);
-}
-template <class V>
-void visit_fields(V& v, PoissonRateScenario& s) {
-  v.field("mbps", s.mbps, kPositive);
-}
-template <class V>
-void visit_fields(V& v, TraceRateScenario& s) {
-  v.field("file", s.file);
-  v.field("from_fraction", s.from_fraction, kFraction);
-  v.field("to_fraction", s.to_fraction, kUnitOpenLow);
-  v.field("random_offset", s.random_offset);
-  v.field("offset_ms", s.offset_ms, kNonNegative);
-}
-template <class V>
-void visit_fields(V& v, CellularRateScenario& s) {
-  v.field("level_mbps", s.parameters.level, kPositive);
-  v.field("max_mbps", s.parameters.max, kPositive);
-  v.field("volatility_mbps", s.parameters.volatility, kNonNegative);
-  v.field("reversion_ms", s.parameters.reversion, kPositive);
-  v.field("outage_ms", s.parameters.outage, kPositive);
-  v.field("burst", s.parameters.burst, kAtLeastOne);
-  v.field("scale", s.scale, kPositive);
-}
-template <class V>
-void visit_fields(V& v, ConstantTraceScenario& s) {
-  v.field("mbps", s.mbps, kPositive);
-  v.field("start_ms", s.start_ms, kNonNegative);
-}
-template <class V>
-void visit_fields(V& v, PeriodicTraceScenario& s) {
-  v.field("opportunities", s.opportunities, kAtLeastOne);
-  v.field("every_ms", s.every, kPositive);
-  v.field("start_ms", s.start_ms, kNonNegative);
-}
-template <class V>
-void visit_fields(V& v, PoissonTraceScenario& s) {
-  v.field("mbps", s.mbps, kPositive);
-  v.field("head_ms", s.head, kNonNegative);
-  v.field("start_ms", s.start_ms, kNonNegative);
-  v.field("seed", s.seed, kNonNegative);
-}
-template <class V>
-void visit_fields(V& v, RateScenario& s) {
-  v.alternatives("kind", s, kRateKinds);
-}
-
-template <class V>
-void visit_fields(V& v, CodelParameters& p) {
-  v.knob("target_ms", p.target, kPositive);
-  v.knob("interval_ms", p.interval, kPositive);
-}
-template <class V>
-void visit_fields(V& v, PieParameters& p) {
-  v.knob("target_ms", p.target, kPositive);
-  v.knob("update_interval_ms", p.update_interval, kPositive);
-  v.knob("max_burst_ms", p.max_burst, kNonNegative);
-  v.knob("alpha", p.alpha, kNonNegative);
-  v.knob("beta", p.beta, kNonNegative);
-}
-template <class V>
-void visit_fields(V& v, QueueScenario& q) {
-  v.choice("kind", q.kind, kQueueKinds);
-  v.field("packets", q.packets, kAtLeastOne);
-  v.field("bytes", q.bytes, kAtLeastOne);
-  v.field("bdp", q.bdp, kPositive);
-  v.field("codel", q.codel);
-  v.field("pie", q.pie);
-  v.choice("flavour", q.flavour, kQueueFlavours);
-}
-static void validate(const QueueScenario& q, const std::string& path) {
-  const bool limited = q.packets || q.bytes || q.bdp;
-  if (q.kind == QueueKind::kInfinite && limited) {
-    throw ConfigError(path, "an infinite queue takes no packets, bytes or bdp limit");
-  }
-  const bool needs_limit = q.kind == QueueKind::kDropTail || q.kind == QueueKind::kDropHead;
-  if (needs_limit && !limited) throw ConfigError(path, "needs a limit: packets, bytes or bdp");
-}
-
-template <class V>
-void visit_fields(V& v, ScenarioConfig& s) {
-  v.field("name", s.name);
-  v.field("weight", s.weight, kNonNegative);
-  v.field("uplink", s.uplink);
-  v.field("downlink", s.downlink);
-  v.field("delay_ms", s.delay_ms, kPositive);
-  v.field("loss", s.loss, kFraction);
-  v.field("loss_probability", s.loss_probability, kFraction);
-  v.field("queue", s.queue);
-  v.field("ack_queue", s.ack_queue);
-  v.field("overhead_bytes", s.overhead_bytes, kNonNegative);
-}
 
 // --- flows ---
 

@@ -21,6 +21,9 @@ enum Draw : std::uint64_t {
   kLoss,
   kQueue,
   kAckQueue,
+  kDelayVariation,
+  kReordering,
+  kDuplication,
 };
 enum QueueDraw : std::uint64_t { kPackets = 1, kBytes, kBdp };
 enum PlaceDraw : std::uint64_t { kGaps = 1, kStart };
@@ -62,17 +65,19 @@ Bandwidth mean_trace_rate(const TraceRate& rate) {
 
 }  // namespace
 
-double Range::sample(Rng& rng) const {
-  if (low == high) return low;
-  return log ? rng.log_uniform(low, high) : rng.uniform(low, high);
-}
-
 Bandwidth mean_rate(const RateConfig& rate) {
   if (const auto* constant = std::get_if<ConstantRate>(&rate)) return constant->rate;
   if (const auto* poisson = std::get_if<PoissonRate>(&rate)) return poisson->rate;
   if (const auto* trace = std::get_if<TraceRate>(&rate)) return mean_trace_rate(*trace);
-  const auto& cellular = std::get<CellularRate>(rate);
-  return cellular.parameters.level * cellular.scale;
+  if (const auto* cellular = std::get_if<CellularRate>(&rate)) {
+    return cellular->parameters.level * cellular->scale;
+  }
+  return std::visit(
+      []<class T>(const T& changing) -> Bandwidth {
+        if constexpr (requires { mean_changing(changing); }) return mean_changing(changing);
+        throw std::logic_error("a rate whose mean is neither given above nor changing");
+      },
+      rate);
 }
 
 Duration lone_packet_time(const RateConfig& rate, ByteCount bytes) {
@@ -138,6 +143,11 @@ EpisodePath ScenarioDistribution::sample(std::uint64_t episode_seed,
   if (rng.fork(kHasLoss).bernoulli(config.loss_probability)) {
     path.uplink.loss = mvfstrl::sample(config.loss, rng.fork(kLoss));
   }
+  path.uplink.delay_variation =
+      sample_changing(config.delay_variation, rng.fork(kDelayVariation), rng.fork(kPlace));
+  path.downlink.delay_variation = path.uplink.delay_variation;
+  path.uplink.reordering = sample_changing(config.reordering, rng.fork(kReordering));
+  path.uplink.duplication = mvfstrl::sample(config.duplication, rng.fork(kDuplication));
   path.overhead_bytes = overhead_of(config);
   const std::int64_t packet = full_packet_.value() + path.overhead_bytes;
   path.uplink.queue =
@@ -160,7 +170,10 @@ RateConfig ScenarioDistribution::sample_rate(const RateScenario& rate, Rng rng, 
   return std::visit(
       [&]<class T>(const T& trace) -> RateConfig {
         if constexpr (kIsTrace<T>) return sample_trace(trace, rng, place);
-        throw std::logic_error("a rate that is neither sampled above nor a trace");
+        if constexpr (requires { sample_changing(trace, rng, place); }) {
+          return sample_changing(trace, rng, place);
+        }
+        throw std::logic_error("a rate that is neither sampled above, nor a trace, nor changing");
       },
       rate);
 }
