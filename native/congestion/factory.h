@@ -13,14 +13,16 @@
 #include "congestion/fixed.h"
 #include "congestion/newreno.h"
 #include "congestion/sprout.h"
+#include "congestion/vivace.h"
 #include "congestion/window_limits.h"
 
 namespace mvfstrl {
 
 // Kept in one order; a new controller is a line in each of the two, and one in make_controller().
-using ControllerConfig =
-    std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig, SproutConfig>;
-inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed", "copa", "sprout"};
+using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig,
+                                      SproutConfig, VivaceConfig>;
+inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed",
+                                                "copa",     "sprout",  "vivace"};
 static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
 // `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.

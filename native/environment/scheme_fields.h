@@ -54,6 +54,20 @@ void visit_fields(V& v, SproutConfig& c) {
   v.knob("gain", c.gain, kUnitOpenLow);
 }
 template <class V>
+void visit_fields(V& v, VivaceConfig& c) {
+  v.knob("exponent", c.exponent, kUnitOpenLow);
+  v.knob("latency_factor", c.latency_factor, kNonNegative);
+  v.knob("loss_factor", c.loss_factor, kNonNegative);
+  v.knob("probe_step", c.probe_step, kPositive);
+  v.knob("conversion", c.conversion, kPositive);
+  v.knob("change_bound", c.change_bound, kPositive);
+  v.knob("change_bound_step", c.change_bound_step, kNonNegative);
+  v.knob("gradient_floor", c.gradient_floor, kNonNegative);
+  v.knob("gradient_errors", c.gradient_errors, kNonNegative);
+  v.knob("interval_packets", c.interval_packets, kAtLeastOne);
+  v.knob("timeout_rtts", c.timeout_rtts, kPositive);
+}
+template <class V>
 void visit_fields(V& v, SchemeConfig& c) {
   v.alternatives("kind", c, kSchemeKinds);
 }
