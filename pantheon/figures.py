@@ -148,6 +148,8 @@ def name_points(axis: Axes, named: Sequence[tuple[str, float, float]]) -> None:
     pixel = axis.figure.dpi / 72
     points = [axis.transData.transform((x, y)) for _, x, y in named]
     taken = [(x - 6 * pixel, y - 6 * pixel, x + 6 * pixel, y + 6 * pixel) for x, y in points]
+    frame = axis.get_window_extent()
+    taken.append((frame.x1 - 75 * pixel, frame.y1 - 35 * pixel, frame.x1, frame.y1))  # "better" and its arrow
     for (name, *place), (x, y) in zip(named, points, strict=True):
         size = (5.6 * len(name) * pixel, 10 * pixel)
         (dx, dy, right), box = min(

@@ -251,7 +251,7 @@ def test_long_runs_are_thinned_by_averaging() -> None:
 def test_drawings_stand_together_on_a_page() -> None:
     drawing = """<?xml version="1.0"?><!DOCTYPE svg><svg width="72pt" height="36pt" viewBox="0 0 72 36">
  <metadata>x</metadata><g id="figure_1"><path id="p1" d="M 1.2345 2.0 L 3.98 4.0"/>
- <use xlink:href="#p1" clip-path="url(#c1)"/><clipPath id="c1"/></g></svg>"""
+ <text>0.25</text><use xlink:href="#p1" clip-path="url(#c1)"/><clipPath id="c1"/></g></svg>"""
     slimmed = slim(drawing, "lte", 'a "b"')
     assert re.findall(r'id="([^"]+)"', slimmed) == ["lte-p1", "lte-c1"]
     assert 'href="#lte-p1" clip-path="url(#lte-c1)"' in slimmed
@@ -259,6 +259,7 @@ def test_drawings_stand_together_on_a_page() -> None:
     assert 'aria-label="a &quot;b&quot;"' in slimmed
     assert "max-width:96px" in slimmed
     assert "metadata" not in slimmed
+    assert "<text>0.25</text>" in slimmed
 
 
 def test_configuration_is_told_in_words() -> None:

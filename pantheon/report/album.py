@@ -160,13 +160,11 @@ def slim(svg: str, prefix: str, description: str) -> str:
     svg = re.sub(r"\s*<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = _own_ids(svg, prefix)
-    svg = re.sub(r"(?<=\d)\.(\d)\d+", r".\1", svg)
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
     svg = re.sub(r"\s*\n\s*", " ", svg)
-    svg = re.sub(r"(?<=\d) L (?=-?\d)", " ", re.sub(r"\.0(?=[ ,)\"])", "", svg))  # a line is the default
-    svg = re.sub(r"(M \S+ \S+) (?=-?\d)", r"\1 L ", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: _short(tag[0]), svg)
     opening = re.compile(r'<svg[^>]*?width="([\d.]+)pt"[^>]*?viewBox="([^"]+)"[^>]*>')
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return opening.sub(
@@ -177,6 +175,13 @@ def slim(svg: str, prefix: str, description: str) -> str:
         svg,
         count=1,
     )
+
+
+def _short(tag: str) -> str:
+    """Its numbers cut to a tenth of a point; in a path, a line is what follows when nothing is said."""
+    tag = re.sub(r"(?<=\d)\.(\d)\d+", r".\1", tag)
+    tag = re.sub(r"(?<=\d) L (?=-?\d)", " ", re.sub(r"\.0(?=[ ,)\"])", "", tag))
+    return re.sub(r"(M \S+ \S+) (?=-?\d)", r"\1 L ", tag)
 
 
 def _own_ids(svg: str, prefix: str) -> str:

@@ -44,7 +44,7 @@ def _cloud(axis: Axes, scheme: str, cloud: Floats) -> None:
     axis.plot(*cloud.T, ".", color=style.colour, alpha=0.35, markersize=4, markeredgewidth=0, zorder=2)
     if len(cloud) > 2:
         outline = one_sigma(cloud, log_delay=axis.get_xscale() == "log")
-        axis.fill(*outline.T, facecolor=style.colour, alpha=0.16, linewidth=0, zorder=1)
+        axis.fill(*outline.T, facecolor=style.colour, alpha=0.2, linewidth=0, zorder=1)
         axis.plot(*outline.T, color=style.colour, linewidth=0.9, zorder=2)
     axis.plot(
         *cloud.mean(axis=0),
@@ -116,15 +116,15 @@ def time_series(run: pd.DataFrame, scheme: str, scenario: str, scales: Scales, a
     throughput, delay, window, loss = axes[:4]
     under(throughput, seconds, shown["capacity_mbps"].to_numpy(dtype=np.float64))
     throughput.plot(seconds, shown["throughput_mbps"], color=colour, linewidth=1.1)
-    _panel(throughput, "throughput on capacity (Mbit/s)", (0.0, scales.throughput_mbps))
+    panel(throughput, "throughput on capacity (Mbit/s)", (0.0, scales.throughput_mbps))
     delay.plot(seconds, shown["queue_delay_ms"].clip(lower=scales.queue_delay_ms[0]), color=colour, lw=1.1)
-    _panel(delay, "queueing delay (ms)", scales.queue_delay_ms)
+    panel(delay, "queueing delay (ms)", scales.queue_delay_ms)
     window.plot(seconds, shown["window_packets"], color=colour, linewidth=1.1)
-    _panel(window, "congestion window (packets)", scales.window_packets)
+    panel(window, "congestion window (packets)", scales.window_packets)
     loss.plot(
         *_spikes(seconds, 100.0 * shown["loss"].to_numpy()), color="#B3261E", lw=1.0, solid_capstyle="butt"
     )
-    _panel(loss, "loss (%)", (0.0, 100.0 * scales.loss))
+    panel(loss, "loss (%)", (0.0, 100.0 * scales.loss))
     if played:
         _action_rows(axes[4], run, actions, colour)
     axes[-1].set_xlim(0.0, scales.end_s)
@@ -158,11 +158,11 @@ def _spikes(seconds: Floats, heights: Floats) -> tuple[Floats, Floats]:
     return xs, np.column_stack([np.zeros_like(gap), heights[kept], gap]).ravel()
 
 
-def _panel(axis: Axes, title: str, bounds: tuple[float, float]) -> None:
+def panel(axis: Axes, title: str, bounds: tuple[float, float]) -> None:
     axis.set_title(title, fontsize=8, color=MUTED, pad=2.5)
     if bounds[0] > 0.0:
         axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(numticks=4))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=5))
         axis.yaxis.set_minor_locator(NullLocator())
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:

@@ -40,11 +40,6 @@ class Source:
     def scenarios(self) -> list[str]:
         return list(self.results["scenario"].unique())
 
-    @property
-    def shared_scenarios(self) -> list[str]:
-        """Those with several flows."""
-        return [name for name in self.scenarios if self.flows_in(name) > 1]
-
     def flows_in(self, scenario: str) -> int:
         return int(self.results.loc[self.results["scenario"] == scenario, "flow"].nunique())
 
