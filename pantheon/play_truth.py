@@ -13,7 +13,7 @@ from mvfstrl.native_defaults import native_default
 from pantheon.linklog import Events, LinkLog
 from pantheon.truth import Queue, TruthRow, find_trace
 
-SCHEMES = {"cubic": "cubic", "newreno": "newreno", "copa+pace": "copa"}
+SCHEMES = {"cubic": "cubic", "newreno": "newreno", "copa+pace": "copa", "bbr+pace": "bbr"}
 """Our controller by the name in the tables' column `cc`."""
 
 KNOBS: dict[str, dict[str, Any]] = {"copa+pace": {"delta": 0.5}}

@@ -26,6 +26,7 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
           [&](const FixedConfig& c) -> Controller { return std::make_unique<FixedController>(c, limits); },
           [&](const CopaConfig& c) -> Controller { return std::make_unique<Copa>(c, limits); },
           [&](const SproutConfig& c) -> Controller { return std::make_unique<Sprout>(c, limits); },
+          [&](const BbrConfig& c) -> Controller { return std::make_unique<Bbr>(c, limits, rng); },
           [&](const VivaceConfig& c) -> Controller { return std::make_unique<Vivace>(c, limits, rng); },
       },
       config);

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "common/rng.h"
+#include "congestion/bbr.h"
 #include "congestion/controller.h"
 #include "congestion/copa.h"
 #include "congestion/cubic.h"
@@ -20,9 +21,9 @@ namespace mvfstrl {
 
 // Kept in one order; a new controller is a line in each of the two, and one in make_controller().
 using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig,
-                                      SproutConfig, VivaceConfig>;
+                                      SproutConfig, BbrConfig, VivaceConfig>;
 inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed",
-                                                "copa",     "sprout",  "vivace"};
+                                                "copa",     "sprout",  "bbr",   "vivace"};
 static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
 // `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.

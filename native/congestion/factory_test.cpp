@@ -17,6 +17,7 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_STREQ(controller_name(FixedConfig{}), "fixed");
   EXPECT_STREQ(controller_name(CopaConfig{}), "copa");
   EXPECT_STREQ(controller_name(SproutConfig{}), "sprout");
+  EXPECT_STREQ(controller_name(BbrConfig{}), "bbr");
   EXPECT_STREQ(controller_name(VivaceConfig{}), "vivace");
   EXPECT_NE(dynamic_cast<ExternalController*>(make_controller(ExternalConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<NewReno*>(make_controller(NewRenoConfig{}, limits).get()), nullptr);
@@ -24,6 +25,7 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_NE(dynamic_cast<FixedController*>(make_controller(FixedConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Copa*>(make_controller(CopaConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Sprout*>(make_controller(SproutConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Bbr*>(make_controller(BbrConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Vivace*>(make_controller(VivaceConfig{}, limits).get()), nullptr);
 }
 

@@ -83,6 +83,7 @@ void visit_fields(V& v, TransportConfig& t) {
   v.knob("handshake_processing_ms", t.handshake_processing, kNonNegative);
   v.choice_knob("pacing", t.pacing, kPacings);
   v.knob("pacing_tick_ms", t.pacing_tick, kPositive);
+  v.knob("pacing_timer_tick_ms", t.pacing_timer_tick, kNonNegative);
   v.knob("pacing_min_burst", t.pacing_min_burst, kAtLeastOne);
   v.knob("pacing_max_late_bursts", t.pacing_max_late_bursts, kAtLeastOne);
 }

@@ -54,6 +54,20 @@ void visit_fields(V& v, SproutConfig& c) {
   v.knob("gain", c.gain, kUnitOpenLow);
 }
 template <class V>
+void visit_fields(V& v, BbrConfig& c) {
+  v.knob("startup_gain", c.startup_gain, kPositive);
+  v.knob("startup_rtt_factor", c.startup_rtt_factor, kPositive);
+  v.knob("startup_growth", c.startup_growth, kPositive);
+  v.knob("startup_flat_rounds", c.startup_flat_rounds, kAtLeastOne);
+  v.knob("window_gain", c.window_gain, kPositive);
+  v.knob("probe_gain", c.probe_gain, kPositive);
+  v.knob("drain_gain", c.drain_gain, kPositive);
+  v.knob("bandwidth_rounds", c.bandwidth_rounds, kAtLeastOne);
+  v.knob("min_rtt_expiry_ms", c.min_rtt_expiry, kPositive);
+  v.knob("probe_rtt_ms", c.probe_rtt, kNonNegative);
+  v.knob("min_window_packets", c.min_window_packets, kAtLeastOne);
+}
+template <class V>
 void visit_fields(V& v, VivaceConfig& c) {
   v.knob("exponent", c.exponent, kUnitOpenLow);
   v.knob("latency_factor", c.latency_factor, kNonNegative);

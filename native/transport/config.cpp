@@ -37,6 +37,7 @@ void TransportConfig::validate() const {
   require(handshake_done >= ByteCount::zero(), "handshake_done must not be negative");
   require(handshake_processing >= Duration::zero(), "handshake_processing must not be negative");
   require(pacing_tick > Duration::zero(), "pacing_tick must be positive");
+  require(pacing_timer_tick >= Duration::zero(), "pacing_timer_tick must not be negative");
   require(pacing_min_burst >= 1, "pacing_min_burst must be at least 1");
   require(pacing_max_late_bursts >= 1, "pacing_max_late_bursts must be at least 1");
 }

@@ -10,14 +10,15 @@
 #include <vector>
 
 #include "common/units.h"
+#include "transport/delivery_states.h"
 
 namespace mvfstrl {
 
 struct SentRecord {
   TimePoint sent_time;
-  ByteCount delivered_at_send;
-  TimePoint delivered_time_at_send;
+  ByteCount sent_bytes;  // by the connection, this packet included
   std::uint32_t size = 0;
+  DeliveryStates::Id delivery = 0;
   std::uint32_t clone_offset = 0;  // this packet repeats the one so many numbers before it; 0: none
   bool app_limited = false;
   bool cloned = false;     // another packet repeats this one
