@@ -44,6 +44,10 @@ class Cubic final : public CongestionController {
   ByteCount congestion_window() const override { return window_; }
   double pacing_gain() const override;
 
+  std::string_view phase_name() const override {
+    constexpr std::string_view kNames[] = {"slow_start", "congestion_avoidance", "recovery"};
+    return kNames[static_cast<int>(state_)];
+  }
   State state() const { return state_; }
   // None until something has ended slow start.
   std::optional<ByteCount> ssthresh() const { return ssthresh_; }

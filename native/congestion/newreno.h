@@ -25,6 +25,9 @@ class NewReno final : public CongestionController {
 
   void on_ack_or_loss(const AckEvent* ack, const LossEvent* loss, const RttStats& rtt) override;
   ByteCount congestion_window() const override { return window_; }
+  std::string_view phase_name() const override {
+    return in_slow_start() ? "slow_start" : "congestion_avoidance";
+  }
 
   bool in_slow_start() const { return window_ < ssthresh_; }
   ByteCount ssthresh() const { return ssthresh_; }

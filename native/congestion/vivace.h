@@ -51,6 +51,7 @@ class Vivace final : public CongestionController {
   // nothing.
   ByteCount congestion_window() const override { return window_; }
   bool wants_pacing() const override { return true; }
+  std::string_view phase_name() const override { return starting_ ? "starting" : "probing"; }
   std::optional<Bandwidth> pacing_rate() const override;
 
   bool starting() const { return starting_; }

@@ -50,12 +50,10 @@ bool Sender::finished() const {
 [[gnu::always_inline]] inline SentRecord& Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
   SentRecord record;
   record.sent_time = now;
-  record.sent_bytes = stats_.bytes_sent + size;
-  if (stats_.packets_in_flight == 0) [[unlikely]] {
-    delivery_.flight_start = now;
-    note_delivery();
-  }
-  record.delivery = deliveries_.current();
+  record.delivered_at_send = stats_.bytes_acked;
+  // The first packet of a flight starts the clock of its delivery rate.
+  if (stats_.packets_in_flight == 0) delivered_time_ = now;
+  record.delivered_time_at_send = delivered_time_;
   record.size = static_cast<std::uint32_t>(size.value());
   record.app_limited = stats_.bytes_acked < app_limited_until_;
   const std::uint64_t number = sent_.push(record);
@@ -66,17 +64,15 @@ bool Sender::finished() const {
   stats_.bytes_in_flight += size;
   last_sent_ = now;
   arm_loss_alarm(now);
-  if (notify_sent_)
-    controller_->on_packet_sent({now, number, size, stats_.bytes_in_flight, record.app_limited});
+  if (notify_sent_) notify_sent({now, number, size, stats_.bytes_in_flight, record.app_limited});
   out.packet_number = number;
   out.payload = size;
   return sent_[number];
 }
 
-// Packets sent from now on keep the present state.
-void Sender::note_delivery() {
-  const bool empty = sent_.begin() == sent_.next_packet_number();
-  deliveries_.push(delivery_, empty ? deliveries_.current() : sent_[sent_.begin()].delivery);
+void Sender::notify_sent(const SentPacket& packet) {
+  controller_->on_packet_sent(packet);
+  if (log_ != nullptr) log_->on_packet_sent(packet, stats_.pto_count);
 }
 
 bool Sender::next_packet(TimePoint now, DataPacket& out) {
@@ -85,12 +81,8 @@ bool Sender::next_packet(TimePoint now, DataPacket& out) {
     return probe(now, out);
   pacing_blocked_ = false;
   // mvfst rounds what the window admits up to whole packets (congestionControlWritableBytes).
-  if (stats_.bytes_in_flight >= controller_->congestion_window()) {
-    pacer_.cancel();
-    return false;
-  }
+  if (stats_.bytes_in_flight >= controller_->congestion_window()) return false;
   if (!has_data()) [[unlikely]] {
-    pacer_.cancel();
     on_nothing_to_send(now);
     return false;
   }
@@ -193,6 +185,8 @@ bool Sender::clone_oldest(TimePoint now, DataPacket& out) {
 void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   assert(!frame.ranges.empty() && frame.largest() < sent_.next_packet_number());
   stats_.bytes_received += frame.payload;
+  if (log_ != nullptr) [[unlikely]]
+    log_->on_ack_frame(now, frame);
   const ByteCount prior_in_flight = stats_.bytes_in_flight;
   acked_.clear();
   lost_.clear();
@@ -200,11 +194,7 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   const std::optional<Duration> rtt = collect_acked(now, frame);
   if (!acked_.empty()) {
     stats_.pto_count = 0;
-    delivery_.delivered = stats_.bytes_acked;
-    delivery_.sent = stats_.bytes_sent;
-    delivery_.ack_time = now;
-    delivery_.received_time = now - frame.ack_delay;
-    delivery_.acked_sent_time = acked_.back().sent_time;
+    delivered_time_ = now;
   }
   const auto handshake = static_cast<std::uint64_t>(config_.handshake_packets);
   if (handshake > 0 && !done_settled_ && sent_.acked_end() >= handshake) {
@@ -270,8 +260,8 @@ void Sender::collect_acked_new(const AckFrame& frame) {
 void Sender::acknowledge(std::uint64_t number) {
   const SentRecord& record = sent_[number];
   const ByteCount size(record.size);
-  acked_.push_back(
-      {number, record.sent_time, size, record.app_limited, record.sent_bytes, &deliveries_[record.delivery]});
+  acked_.push_back({number, record.sent_time, size, record.app_limited, record.delivered_at_send,
+                    record.delivered_time_at_send});
   acked_bytes_ += size;
   if (record.cloned || record.clone_offset != 0) [[unlikely]]
     claim_data(number);
@@ -300,8 +290,7 @@ void Sender::detect_losses(TimePoint now) {
 void Sender::declare_lost(std::uint64_t number) {
   const SentRecord& record = sent_[number];
   const ByteCount size(record.size);
-  lost_.push_back(
-      {number, record.sent_time, size, record.app_limited, record.sent_bytes, &deliveries_[record.delivery]});
+  lost_.push_back({number, record.sent_time, size});
   sent_.declare_lost();
   ++stats_.packets_lost;
   --stats_.packets_in_flight;
@@ -334,10 +323,9 @@ bool Sender::is_persistent_congestion() const {
 void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt,
                            Duration ack_delay) {
   const std::uint64_t largest_sent = sent_.next_packet_number() - 1;
-  delivery_.lost = stats_.bytes_lost;
   AckEvent ack{now, acked_,       acked_bytes_, prior_in_flight, stats_.bytes_in_flight,
-               rtt, largest_sent, ack_delay,    delivery_};
-  LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false, delivery_};
+               rtt, largest_sent, ack_delay};
+  LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false};
   for (const LostPacket& packet : lost_) loss.lost_bytes += packet.size;
   if (!lost_.empty() && is_persistent_congestion()) {
     loss.persistent = true;
@@ -346,14 +334,19 @@ void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::option
   const AckEvent* ack_event = acked_.empty() ? nullptr : &ack;
   const LossEvent* loss_event = lost_.empty() ? nullptr : &loss;
   controller_->on_ack_or_loss(ack_event, loss_event, rtt_);
-  note_delivery();
-  if (pacer_.enabled()) {
-    if (const auto pace = controller_->pace(rtt_)) pacer_.set_pace(*pace);
+  if (pacer_.enabled() && rtt_.has_sample()) {
+    const Duration srtt = rtt_.smoothed();
+    const auto rate = controller_->pacing_rate();
+    const double window =
+        static_cast<double>(controller_->congestion_window().value()) * controller_->pacing_gain();
+    pacer_.set_rate(rate ? rate->bytes_in(srtt) : ByteCount(static_cast<std::int64_t>(window)), srtt);
   }
   if (observer_ != nullptr) {
     update_window_stats();
     observer_->on_event(now, ack_event, loss_event, rtt_, stats_);
   }
+  if (log_ != nullptr) [[unlikely]]
+    log_->on_event(now, loss_event, rtt_, stats_, *controller_);
 }
 
 // A lost packet whose acknowledgement has not come within a probe timeout will not come (mvfst:
@@ -386,6 +379,7 @@ void Sender::on_timer(TimePoint now) {
     if (!lost_.empty()) deliver_event(now, prior_in_flight, std::nullopt, Duration::zero());
   } else {
     on_probe_timeout();
+    if (log_ != nullptr) log_->on_probe_timeout(now, rtt_, stats_, *controller_);
   }
   arm_loss_alarm(now);
 }

@@ -25,6 +25,7 @@
 #include "transport/ack_frame.h"
 #include "transport/application.h"
 #include "transport/config.h"
+#include "transport/event_log.h"
 #include "transport/pacer.h"
 #include "transport/sent_packets.h"
 
@@ -49,6 +50,11 @@ class Sender {
 
   // Called on each ACK or loss event; null for none. Not owned.
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
+  // All that happens from now on is appended to `log`; null for none. Not owned.
+  void set_log(EventLog* log) {
+    log_ = log;
+    notify_sent_ = log != nullptr || controller_->wants_packet_sent();
+  }
 
   const RttStats& rtt() const { return rtt_; }
   // Current on return, the controller's window and what it admits included.
@@ -61,6 +67,7 @@ class Sender {
   bool probe(TimePoint now, DataPacket& out);
   bool clone_oldest(TimePoint now, DataPacket& out);
   SentRecord& send(TimePoint now, ByteCount size, DataPacket& out);
+  void notify_sent(const SentPacket& packet);
   bool has_data() const { return retransmit_ > ByteCount::zero() || app_.has_data(); }
   bool handshaking() const {
     return done_pending_ ||
@@ -70,7 +77,6 @@ class Sender {
   void send_handshake(TimePoint now, DataPacket& out);
   void on_nothing_to_send(TimePoint now);
 
-  void note_delivery();
   std::optional<Duration> collect_acked(TimePoint now, const AckFrame& frame);
   void collect_acked_holes(const AckFrame& frame);
   void collect_acked_new(const AckFrame& frame);
@@ -94,6 +100,7 @@ class Sender {
   TransportConfig config_;
   std::unique_ptr<CongestionController> controller_;
   ConnectionObserver* observer_ = nullptr;
+  EventLog* log_ = nullptr;
   Application app_;
   Pacer pacer_;
   SentPackets sent_;
@@ -107,11 +114,10 @@ class Sender {
   bool done_pending_ = false;  // the handshake's last packet may go
   bool done_settled_ = false;
   bool pacing_blocked_ = false;  // since the last next_packet()
-  bool notify_sent_ = false;     // the controller wants on_packet_sent()
+  bool notify_sent_ = false;     // the controller, or a log, wants on_packet_sent()
   bool app_idle_ = false;        // as the controller was told
   ByteCount app_limited_until_;  // delivered bytes that end the application-limited phase
-  DeliveryState delivery_;       // as of the latest event
-  DeliveryStates deliveries_;
+  TimePoint delivered_time_;
 
   std::optional<TimePoint> loss_time_;  // when the oldest hole in flight is lost
   TimePoint last_sent_;
