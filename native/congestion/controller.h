@@ -26,21 +26,42 @@ struct SentPacket {
   bool app_limited = false;   // the application had no more data than the window admits
 };
 
+// What a connection had delivered at some moment; packets keep the state that they were sent in. It serves
+// draft-cheng-iccrg-delivery-rate-estimation and mvfst's LastAckedPacketInfo (state/OutstandingPacket.h).
+// Times mean nothing while `delivered` is zero.
+struct DeliveryState {
+  ByteCount delivered;        // acknowledged so far
+  ByteCount lost;             // declared lost so far
+  ByteCount sent;             // sent when the latest ACK came
+  TimePoint ack_time;         // of the latest ACK
+  TimePoint received_time;    // the same, less the delay that the ACK reported
+  TimePoint acked_sent_time;  // when the largest packet that the latest ACK newly covered was sent
+  TimePoint flight_start;     // when a packet was last sent with nothing in flight
+};
+
 struct AckedPacket {
   std::uint64_t packet_number = 0;
   TimePoint sent_time;
   ByteCount size;
   bool app_limited = false;
-  // Delivery-rate sampling (draft-cheng-iccrg-delivery-rate-estimation): the connection's delivered bytes and
-  // the time of its latest delivery when this packet was sent.
-  ByteCount delivered_at_send;
-  TimePoint delivered_time_at_send;
+  ByteCount sent_bytes;                    // what the connection had sent, this packet included
+  const DeliveryState* at_send = nullptr;  // good for the event; null: the host does not tell
 };
 
 struct LostPacket {
   std::uint64_t packet_number = 0;
   TimePoint sent_time;
   ByteCount size;
+  bool app_limited = false;
+  ByteCount sent_bytes;  // as above
+  const DeliveryState* at_send = nullptr;
+};
+
+// How a window is spread over time.
+struct Pace {
+  ByteCount window;
+  Duration over;
+  bool restart = false;  // the next burst owes nothing to the time since the last one
 };
 
 // One received ACK frame with its newly acknowledged packets, in rising packet number.
@@ -53,6 +74,7 @@ struct AckEvent {
   std::optional<Duration> rtt;     // the sample this ACK gave, if its largest packet was newly acknowledged
   std::uint64_t largest_sent = 0;  // the largest packet number sent before this event
   Duration ack_delay;              // how much of `rtt` the peer says it held the ACK back
+  DeliveryState delivery;          // with this event's acknowledgements and losses
 };
 
 struct LossEvent {
@@ -62,6 +84,7 @@ struct LossEvent {
   ByteCount prior_in_flight;
   std::uint64_t largest_sent = 0;  // the largest packet number sent before this event
   bool persistent = false;         // persistent congestion (RFC 9002 section 7.6)
+  DeliveryState delivery;          // with this event's acknowledgements and losses
 };
 
 class CongestionController {
@@ -82,9 +105,20 @@ class CongestionController {
   // Whether the algorithm is built on pacing; a transport may be told otherwise (TransportConfig::pacing).
   // Asked once, when the controller is handed to its transport.
   virtual bool wants_pacing() const { return false; }
-  // A pacing transport sends this many windows a smoothed RTT, unless the controller names a rate itself.
+  // A pacing transport sends this many windows a smoothed RTT, unless the controller names a rate, or a pace.
   virtual double pacing_gain() const { return 1.0; }
   virtual std::optional<Bandwidth> pacing_rate() const { return std::nullopt; }
+  // Asked after each event; none: the pace stays as it was.
+  virtual std::optional<Pace> pace(const RttStats& rtt) const;
 };
+
+inline std::optional<Pace> CongestionController::pace(const RttStats& rtt) const {
+  // A second, because a pacer spreads whole packets.
+  constexpr Duration kSecond = Duration::from_ms(1000);
+  if (const auto rate = pacing_rate()) return Pace{rate->bytes_in(kSecond), kSecond};
+  if (!rtt.has_sample()) return std::nullopt;
+  const double window = static_cast<double>(congestion_window().value()) * pacing_gain();
+  return Pace{ByteCount(static_cast<std::int64_t>(window)), rtt.smoothed()};
+}
 
 }  // namespace mvfstrl

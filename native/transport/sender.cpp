@@ -50,10 +50,12 @@ bool Sender::finished() const {
 [[gnu::always_inline]] inline SentRecord& Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
   SentRecord record;
   record.sent_time = now;
-  record.delivered_at_send = stats_.bytes_acked;
-  // The first packet of a flight starts the clock of its delivery rate.
-  if (stats_.packets_in_flight == 0) delivered_time_ = now;
-  record.delivered_time_at_send = delivered_time_;
+  record.sent_bytes = stats_.bytes_sent + size;
+  if (stats_.packets_in_flight == 0) [[unlikely]] {
+    delivery_.flight_start = now;
+    note_delivery();
+  }
+  record.delivery = deliveries_.current();
   record.size = static_cast<std::uint32_t>(size.value());
   record.app_limited = stats_.bytes_acked < app_limited_until_;
   const std::uint64_t number = sent_.push(record);
@@ -70,6 +72,12 @@ bool Sender::finished() const {
   return sent_[number];
 }
 
+// Packets sent from now on keep the present state.
+void Sender::note_delivery() {
+  const bool empty = sent_.begin() == sent_.next_packet_number();
+  deliveries_.push(delivery_, empty ? deliveries_.current() : sent_[sent_.begin()].delivery);
+}
+
 void Sender::notify_sent(const SentPacket& packet) {
   controller_->on_packet_sent(packet);
   if (log_ != nullptr) log_->on_packet_sent(packet, stats_.pto_count);
@@ -81,8 +89,12 @@ bool Sender::next_packet(TimePoint now, DataPacket& out) {
     return probe(now, out);
   pacing_blocked_ = false;
   // mvfst rounds what the window admits up to whole packets (congestionControlWritableBytes).
-  if (stats_.bytes_in_flight >= controller_->congestion_window()) return false;
+  if (stats_.bytes_in_flight >= controller_->congestion_window()) {
+    pacer_.cancel();
+    return false;
+  }
   if (!has_data()) [[unlikely]] {
+    pacer_.cancel();
     on_nothing_to_send(now);
     return false;
   }
@@ -194,7 +206,11 @@ void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   const std::optional<Duration> rtt = collect_acked(now, frame);
   if (!acked_.empty()) {
     stats_.pto_count = 0;
-    delivered_time_ = now;
+    delivery_.delivered = stats_.bytes_acked;
+    delivery_.sent = stats_.bytes_sent;
+    delivery_.ack_time = now;
+    delivery_.received_time = now - frame.ack_delay;
+    delivery_.acked_sent_time = acked_.back().sent_time;
   }
   const auto handshake = static_cast<std::uint64_t>(config_.handshake_packets);
   if (handshake > 0 && !done_settled_ && sent_.acked_end() >= handshake) {
@@ -260,8 +276,8 @@ void Sender::collect_acked_new(const AckFrame& frame) {
 void Sender::acknowledge(std::uint64_t number) {
   const SentRecord& record = sent_[number];
   const ByteCount size(record.size);
-  acked_.push_back({number, record.sent_time, size, record.app_limited, record.delivered_at_send,
-                    record.delivered_time_at_send});
+  acked_.push_back(
+      {number, record.sent_time, size, record.app_limited, record.sent_bytes, &deliveries_[record.delivery]});
   acked_bytes_ += size;
   if (record.cloned || record.clone_offset != 0) [[unlikely]]
     claim_data(number);
@@ -290,7 +306,8 @@ void Sender::detect_losses(TimePoint now) {
 void Sender::declare_lost(std::uint64_t number) {
   const SentRecord& record = sent_[number];
   const ByteCount size(record.size);
-  lost_.push_back({number, record.sent_time, size});
+  lost_.push_back(
+      {number, record.sent_time, size, record.app_limited, record.sent_bytes, &deliveries_[record.delivery]});
   sent_.declare_lost();
   ++stats_.packets_lost;
   --stats_.packets_in_flight;
@@ -323,9 +340,10 @@ bool Sender::is_persistent_congestion() const {
 void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt,
                            Duration ack_delay) {
   const std::uint64_t largest_sent = sent_.next_packet_number() - 1;
+  delivery_.lost = stats_.bytes_lost;
   AckEvent ack{now, acked_,       acked_bytes_, prior_in_flight, stats_.bytes_in_flight,
-               rtt, largest_sent, ack_delay};
-  LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false};
+               rtt, largest_sent, ack_delay,    delivery_};
+  LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false, delivery_};
   for (const LostPacket& packet : lost_) loss.lost_bytes += packet.size;
   if (!lost_.empty() && is_persistent_congestion()) {
     loss.persistent = true;
@@ -334,12 +352,9 @@ void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::option
   const AckEvent* ack_event = acked_.empty() ? nullptr : &ack;
   const LossEvent* loss_event = lost_.empty() ? nullptr : &loss;
   controller_->on_ack_or_loss(ack_event, loss_event, rtt_);
-  if (pacer_.enabled() && rtt_.has_sample()) {
-    const Duration srtt = rtt_.smoothed();
-    const auto rate = controller_->pacing_rate();
-    const double window =
-        static_cast<double>(controller_->congestion_window().value()) * controller_->pacing_gain();
-    pacer_.set_rate(rate ? rate->bytes_in(srtt) : ByteCount(static_cast<std::int64_t>(window)), srtt);
+  note_delivery();
+  if (pacer_.enabled()) {
+    if (const auto pace = controller_->pace(rtt_)) pacer_.set_pace(*pace);
   }
   if (observer_ != nullptr) {
     update_window_stats();

@@ -77,6 +77,7 @@ class Sender {
   void send_handshake(TimePoint now, DataPacket& out);
   void on_nothing_to_send(TimePoint now);
 
+  void note_delivery();
   std::optional<Duration> collect_acked(TimePoint now, const AckFrame& frame);
   void collect_acked_holes(const AckFrame& frame);
   void collect_acked_new(const AckFrame& frame);
@@ -117,7 +118,8 @@ class Sender {
   bool notify_sent_ = false;     // the controller, or a log, wants on_packet_sent()
   bool app_idle_ = false;        // as the controller was told
   ByteCount app_limited_until_;  // delivered bytes that end the application-limited phase
-  TimePoint delivered_time_;
+  DeliveryState delivery_;       // as of the latest event
+  DeliveryStates deliveries_;
 
   std::optional<TimePoint> loss_time_;  // when the oldest hole in flight is lost
   TimePoint last_sent_;
