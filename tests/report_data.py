@@ -16,6 +16,7 @@ SCHEMES = ("impala", "cubic", "random", "oracle")
 SCENARIOS = ("lte", "policer_12mbps_20ms")
 QUALITY = {"impala": 0.9, "cubic": 0.6, "random": 0.1, "oracle": 1.0}
 WINDOWS = 60
+JOINS = 20  # the window in which further flows join
 
 
 def write_folder(
@@ -78,6 +79,7 @@ def _series(
     for flow in range(len(flows)):
         window = 20.0 + np.abs(np.cumsum(rng.normal(0.0, 2.0, WINDOWS)))
         capacity = 10.0 + 2.0 * np.sin(np.arange(WINDOWS) / 9.0)
+        active = np.arange(WINDOWS) >= (JOINS if flow else 0)
         parts.append(
             {
                 "flow": np.full(WINDOWS, flow),
@@ -91,6 +93,7 @@ def _series(
                 "action": rng.integers(0, 5, WINDOWS) if scheme == "impala" else np.full(WINDOWS, -1),
             }
         )
+        parts[-1] = {name: values[active] for name, values in parts[-1].items()}
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {"scheme": scheme, "scenario": scenario, "seed": played["seed"], **columns}
 

@@ -25,7 +25,17 @@ MUTED = "#6b7076"
 GRID = "#e3e5e8"
 PNG_DPI = 150
 
-_VARIABLES = {MUTED: "var(--muted)", GRID: "var(--grid)", INK: "var(--ink)", "#332288": "var(--indigo)"}
+# Colours that a dark page shows otherwise; the last ones are schemes' (pantheon/figures.py).
+_VARIABLES = {
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    INK: "var(--ink)",
+    "#888888": "var(--muted)",
+    "#e6e6e6": "var(--grid)",
+    "#0072b2": "var(--blue)",
+    "#332288": "var(--indigo)",
+    "#8c564b": "var(--brown)",
+}
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # text stays text
@@ -122,6 +132,11 @@ def file_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
 
 
+def on_page(colour: str) -> str:
+    """The colour as the page's style sheet knows it."""
+    return _VARIABLES.get(colour.lower(), colour)
+
+
 def panels(
     rows: int = 1, *, width: float = 4.4, height: float = 3.2, ratios: list[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
@@ -161,8 +176,7 @@ def slim(svg: str, prefix: str, description: str) -> str:
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = _own_ids(svg, prefix)
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", svg)
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, variable)
+    svg = re.sub(r"#[0-9a-f]{6}\b", lambda colour: on_page(colour[0]), svg)
     svg = re.sub(r"\s*\n\s*", " ", svg)
     svg = re.sub(r"<[^>]+>", lambda tag: _short(tag[0]), svg)
     opening = re.compile(r'<svg[^>]*?width="([\d.]+)pt"[^>]*?viewBox="([^"]+)"[^>]*>')

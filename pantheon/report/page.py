@@ -8,9 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Outline
+from matplotlib.transforms import Affine2D
 
 from pantheon.figures import style_of
-from pantheon.report.album import Album, file_name
+from pantheon.report.album import Album, file_name, on_page
 from pantheon.report.facts import run_facts, settings
 from pantheon.report.overview import STEPS, Step, overview
 from pantheon.report.scenario import scenario_section
@@ -30,7 +31,8 @@ class Mark:
 
 def steps_of(source: Source) -> int:
     """How often `build` calls its step at most."""
-    return STEPS + len(source.scenarios) * (1 + len(source.schemes))
+    figures = [2 if source.flows_in(name) > 1 else 1 for name in source.scenarios]
+    return STEPS + sum(1 + count * len(source.schemes) for count in figures)
 
 
 def build(source: Source, folder: Path, step: Step) -> str:
@@ -64,8 +66,9 @@ def mark_of(scheme: str) -> Mark:
     """In the figures' own shape and colour, around the origin, about 1 wide."""
     style = style_of(scheme)
     marker = MarkerStyle(style.marker)
-    outline = marker.get_path().transformed(marker.get_transform())
-    return Mark(f"mark-{file_name(scheme)}", _svg_path(outline), style.colour)
+    size = 1.5 if style.marker == "*" else 1.0  # a star's points make little area
+    outline = marker.get_path().transformed(marker.get_transform() + Affine2D().scale(size))
+    return Mark(f"mark-{file_name(scheme)}", _svg_path(outline), on_page(style.colour))
 
 
 def _svg_path(outline: Outline) -> str:

@@ -82,7 +82,7 @@ DELAY = Quantity("p95 delay", "ms, one way", 1, larger_is_better=False)
 QUEUE_DELAY = Quantity("p95 queueing delay", "ms", 1, larger_is_better=False)
 LOSS = Quantity("loss", "%", 2, factor=100.0, larger_is_better=False)
 REWARD = Quantity("reward", "a window", 3)
-SCORE = Quantity("score", "0 random, 1 oracle", 2)
+SCORE = Quantity("score", "normalised", 2)
 MEASURED = (
     (THROUGHPUT, "throughput_mbps"),
     (DELAY, "delay_p95_ms"),
