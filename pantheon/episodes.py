@@ -1,4 +1,4 @@
-"""Plays a scheme over given episodes, all of them in parallel in one vectorised environment."""
+"""Plays a scheme over given episodes, all of them in step in one vectorised environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int], None]
-"""Told the number of steps that all episodes have taken by now."""
+"""Told now and then the number of steps that all episodes have taken; may raise to stop the play."""
+PROGRESS_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -31,58 +32,81 @@ def play(
     config: dict[str, Any],
     seeds: Sequence[int],
     *,
-    scenario: int = 0,
-    threads: int = 1,
+    job: int = 0,
+    threads: int = 0,
     policy: Policy | None = None,
+    series: bool = False,
     record: bool = False,
     shown: Floats | None = None,
     progress: Progress | None = None,
 ) -> Played:
-    """Plays the episodes of `seeds` to their ends and returns their reports.
+    """Plays the episodes of `seeds` in the configuration's only scenario and returns their reports.
 
-    `policy` answers every observation; without one the configured controller decides alone. `shown` replaces
-    what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
+    `policy` answers every observation, knowing the scenario as number `job`; without one the configured
+    controller decides alone. `threads=0` steps in the calling thread. With `series`, reports hold one.
+    `shown` replaces what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
     """
-    environment = _environment(config, len(seeds), threads)
+    environment = _environment(config, len(seeds), threads, series=series)
     try:
-        scenarios = np.full(len(seeds), scenario, dtype=np.int32)
+        scenarios = np.zeros(len(seeds), dtype=np.int32)
         environment.reset_with(0, np.asarray(seeds, dtype=np.uint64), scenarios)
-        observations = _step_to_the_end(environment, policy, record, shown, progress)
+        asked = _Asked(policy, len(seeds), job, shown) if policy else None
+        observations = _step_to_the_end(environment, asked, record, progress)
         reports = _first_reports(environment.drain_episodes(), len(seeds))
     finally:
         environment.close()
     return Played(reports, observations)
 
 
-def training_seeds(config: dict[str, Any], count: int, *, seed: int, threads: int = 1) -> list[int]:
-    """Seeds of the first episodes that training under `seed` plays."""
-    environment = _environment(config, count, threads, seed)
+def training_seeds(count: int, seed: int) -> list[int]:
+    """Seeds of the first episodes that training under `seed` plays, whatever it plays."""
+    from mvfstrl._native import default_config
+
+    environment = _environment(default_config(), count, 0, seed)
     try:
         environment.reset(0)
-        _step_to_the_end(environment, None, False, None, None)
+        _step_to_the_end(environment, None, False, None)
         reports = _first_reports(environment.drain_episodes(), count)
     finally:
         environment.close()
     return [int(report["seed"]) for report in reports]
 
 
-def _environment(config: dict[str, Any], count: int, threads: int, seed: int = 0) -> VectorEnvironment:
+def _environment(
+    config: dict[str, Any], count: int, threads: int, seed: int = 0, series: bool = False
+) -> VectorEnvironment:
     from mvfstrl._native import VectorEnvironment
 
-    return VectorEnvironment(config, num_envs=count, num_threads=min(threads, count), seed=seed)
+    threads = min(threads, count)
+    return VectorEnvironment(config, num_envs=count, num_threads=threads, seed=seed, record_series=series)
+
+
+class _Asked:
+    """A policy with its memory of the episodes that it plays."""
+
+    def __init__(self, policy: Policy, count: int, job: int, shown: Floats | None) -> None:
+        self._policy, self._shown = policy, shown
+        self._job = torch.full((count,), job, dtype=torch.int32)
+        self._state = policy.initial_state(count)
+
+    def __call__(self, batch: StepBatch, step: int) -> NDArray[np.int32]:
+        view = batch.observation if self._shown is None else self._shown[step % len(self._shown)]
+        with torch.no_grad():
+            actions, self._state = self._policy.act(
+                torch.from_numpy(np.array(view)),
+                torch.from_numpy(np.array(batch.first)),
+                self._job,
+                self._state,
+            )
+        return actions.numpy().astype(np.int32)
 
 
 def _step_to_the_end(
-    environment: VectorEnvironment,
-    policy: Policy | None,
-    record: bool,
-    shown: Floats | None,
-    progress: Progress | None,
+    environment: VectorEnvironment, asked: _Asked | None, record: bool, progress: Progress | None
 ) -> Floats | None:
     """Steps until every environment has ended its first episode. Those that are done earlier go on with
     further episodes, whose reports nobody reads."""
     count = environment.num_envs
-    state = policy.initial_state(count) if policy else None
     actions = np.zeros(count, dtype=np.int32)
     recorded: list[Floats] = []
     ended = np.zeros(count, dtype=np.bool_)
@@ -90,29 +114,17 @@ def _step_to_the_end(
     while True:
         batch = environment.recv(0)
         ended |= batch.terminated | batch.truncated
-        if progress:
+        if progress and step % PROGRESS_STEPS == 0:
             progress(step)
         if ended.all():
             break
         if record:
             recorded.append(np.array(batch.observation))
-        if policy:
-            view = batch.observation if shown is None else shown[step % len(shown)]
-            actions, state = _ask(policy, view, batch, state)
+        if asked:
+            actions = asked(batch, step)
         environment.send(0, actions)
         step += 1
     return np.stack(recorded) if recorded else None
-
-
-def _ask(policy: Policy, view: Floats, batch: StepBatch, state: Any) -> tuple[NDArray[np.int32], Any]:
-    with torch.no_grad():
-        actions, state = policy.act(
-            torch.from_numpy(np.array(view)),
-            torch.from_numpy(np.array(batch.first)),
-            torch.from_numpy(np.array(batch.job)),
-            state,
-        )
-    return actions.numpy().astype(np.int32), state
 
 
 def _first_reports(reports: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -1,79 +1,131 @@
 """The best fixed window, found by search: what a sender could reach that never adapts but knows the path.
 
-The search sees training episodes only. A coarse grid (powers of sqrt 2) over the allowed windows is refined
-around its best point until the neighbouring windows have been tried; every window plays the same episodes, so
-that rewards compare in pairs. `python -m pantheon.oracle env=lte` prints the window of each scenario.
+The search sees training episodes only, the same for every window, so that rewards compare in pairs. Windows
+that double bracket the best one; a golden-section search over the logarithm of the window (Kiefer,
+"Sequential minimax search for a maximum", 1953) then closes in on it to 1 %, or to the packet where that is
+finer. Rewards have one peak over the window but for noise, and the best of all windows tried is taken.
+`python -m pantheon.oracle env=lte` prints the window of each scenario.
 """
 
 from __future__ import annotations
 
-import os
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.errors import MvfstrlError
-from pantheon.episodes import play, training_seeds
+from pantheon.cells import cell_key
+from pantheon.episodes import Progress, play, training_seeds
 from pantheon.metrics import Interval, bootstrap_mean
 from pantheon.results import reward_of
-from pantheon.schemes import fixed_window
+from pantheon.schemes import ORACLE, classic_scheme, native_of
 
 if TYPE_CHECKING:
     from mvfstrl.config import Config
 
-SEARCH_RUNS = 20
-_POINTS = 8  # windows tried in each refinement
+SEARCH_RUNS = 10
+RESOLUTION = 0.01  # of the window found
+_SECTION = (3 - math.sqrt(5)) / 2
 
 
 @dataclass(frozen=True)
 class Oracle:
     scenario: str
     window_packets: int
-    reward: Interval
-    """On the training episodes of the search; the held-out figure comes from mode=test."""
+    rewards: list[float]
+    """Of the training episodes of the search; the held-out figure comes from mode=test. A single one where
+    the path leaves nothing to chance."""
     tried: dict[int, float]
     """Mean reward of every window that was tried."""
+
+    @property
+    def reward(self) -> Interval:
+        return bootstrap_mean(self.rewards)
+
+    def content(self) -> dict[str, Any]:
+        tried = {str(window): reward for window, reward in self.tried.items()}
+        return {"window_packets": self.window_packets, "rewards": self.rewards, "tried": tried}
+
+    @staticmethod
+    def of(scenario: str, content: Mapping[str, Any]) -> Oracle:
+        tried = {int(window): reward for window, reward in content["tried"].items()}
+        return Oracle(scenario, content["window_packets"], content["rewards"], tried)
 
 
 def search(
     rewards_of: Callable[[int], list[float]], low: int, high: int
 ) -> tuple[int, dict[int, list[float]]]:
-    """The integer window in [low, high] with the largest mean of `rewards_of(window)`."""
+    """The integer window in [low, high] with the largest mean of `rewards_of(window)`, and all that it
+    tried."""
     tried: dict[int, list[float]] = {}
-    candidates = {round(w) for w in low * np.sqrt(2.0) ** np.arange(0, 2 * np.log2(high / low) + 1e-9)} | {
-        high
-    }
-    while new := sorted(candidates - tried.keys()):
-        tried |= {window: rewards_of(window) for window in new}
-        ordered = sorted(tried)
-        best = ordered.index(max(tried, key=lambda window: float(np.mean(tried[window]))))
-        left, right = ordered[max(best - 1, 0)], ordered[min(best + 1, len(ordered) - 1)]
-        candidates = {round(window) for window in np.linspace(left, right, _POINTS + 2)}
-    return max(tried, key=lambda window: float(np.mean(tried[window]))), tried
+
+    def value(window: int) -> float:
+        if window not in tried:
+            tried[window] = rewards_of(window)
+        return float(np.mean(tried[window]))
+
+    doubling = [low * 2**i for i in range(int(math.log2(high / low)) + 1)]
+    grid = sorted({*doubling, high})
+    best = grid.index(max(grid, key=value))
+    left, middle, right = grid[max(best - 1, 0)], grid[best], grid[min(best + 1, len(grid) - 1)]
+    while (probe := _probe(left, middle, right)) is not None:
+        if value(probe) > value(middle):
+            left, middle, right = (left, probe, middle) if probe < middle else (middle, probe, right)
+        elif probe < middle:
+            left = probe
+        else:
+            right = probe
+    return max(tried, key=value), tried
 
 
-def find_oracle(cfg: Config, scenario: str, *, runs: int = SEARCH_RUNS, threads: int = 1) -> Oracle:
-    from mvfstrl.config import native_config
+def _probe(left: int, middle: int, right: int) -> int | None:
+    """Where to look next: in the wider side of the bracket. None: it is closed."""
+    sides = sorted((left, right), key=lambda side: -abs(math.log(side / middle)))
+    for side in sides:
+        probe = round(math.exp(math.log(middle) + _SECTION * math.log(side / middle)))
+        if probe == middle and abs(side - middle) > 1:
+            probe += 1 if side > middle else -1
+        if probe not in (left, middle, right) and abs(side - middle) > RESOLUTION * middle:
+            return probe
+    return None
 
-    index = list(cfg.env.scenarios).index(scenario)
-    seeds = training_seeds(native_config(cfg, SCHEMES["fixed"]()), runs, seed=cfg.seed, threads=threads)
+
+def find_oracle(
+    cfg: Config, scenario: str, *, runs: int = SEARCH_RUNS, progress: Progress | None = None
+) -> Oracle:
+    seeds = training_seeds(runs, cfg.seed)
+    fixed = classic_scheme(ORACLE)
+    job = list(cfg.env.scenarios).index(scenario)
 
     def rewards_of(window: int) -> list[float]:
-        config = native_config(cfg, fixed_window(window))
-        return [reward_of(report) for report in play(config, seeds, scenario=index, threads=threads).reports]
+        config = native_of(cfg, fixed.with_window(window), scenario)
+        first = _rewards(config, seeds[:2], job, progress)
+        if len(set(first)) == 1 or runs <= 2:  # no chance in it: further episodes would be the same
+            return first
+        return first + _rewards(config, seeds[2:], job, progress)
 
-    low, high = int(np.ceil(cfg.actions.min_window_packets)), int(cfg.actions.max_window_packets)
-    window, tried = search(rewards_of, low, high)
-    return Oracle(
-        scenario,
-        window,
-        bootstrap_mean(tried[window]),
-        {tried_window: float(np.mean(rewards)) for tried_window, rewards in sorted(tried.items())},
-    )
+    window, tried = search(rewards_of, *_limits(cfg))
+    means = {window: float(np.mean(rewards)) for window, rewards in sorted(tried.items())}
+    return Oracle(scenario, window, tried[window], means)
+
+
+def _rewards(config: dict[str, Any], seeds: list[int], job: int, progress: Progress | None) -> list[float]:
+    return [reward_of(report) for report in play(config, seeds, job=job, progress=progress).reports]
+
+
+def _limits(cfg: Config) -> tuple[int, int]:
+    """The windows that an agent may use."""
+    return max(int(cfg.actions.min_window_packets), 1), int(cfg.actions.max_window_packets)
+
+
+def search_key(cfg: Config, scenario: str) -> str:
+    """Of all that shapes the result of `find_oracle`."""
+    config = native_of(cfg, classic_scheme(ORACLE), scenario)
+    return cell_key(config, limits=_limits(cfg), seed=cfg.seed, runs=SEARCH_RUNS, resolution=RESOLUTION)
 
 
 def main(arguments: list[str]) -> int:
@@ -82,7 +134,7 @@ def main(arguments: list[str]) -> int:
     try:
         cfg = compose(["agent=fixed", "mode=test", *arguments])
         for scenario in cfg.env.scenarios:
-            found = find_oracle(cfg, scenario, threads=cfg.test.threads or os.cpu_count() or 1)
+            found = find_oracle(cfg, scenario)
             print(
                 f"{scenario}: window {found.window_packets} packets, reward {found.reward} "
                 f"a window (95 % bootstrap interval over {found.reward.count} training episodes; "

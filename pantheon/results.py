@@ -47,6 +47,7 @@ class Summary:
     scenario: str
     flow: int
     metrics: dict[str, Interval]
+    flow_scheme: str = ""
 
 
 def reward_of(report: dict[str, Any]) -> float:
@@ -167,4 +168,4 @@ def _summary(
         for metric in METRICS
         if group[metric].notna().all()
     }
-    return Summary(scheme, scenario, int(flow), intervals)
+    return Summary(scheme, scenario, int(flow), intervals, str(group["flow_scheme"].iloc[0]))

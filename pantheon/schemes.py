@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mvfstrl.agents.base import AgentConfig
+from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
-from mvfstrl.errors import ConfigError
+from mvfstrl.checkpoint import digest, plain, spec_difference
+from mvfstrl.config.schema import ActionsConfig, HistoryConfig
+from mvfstrl.config.validate import LEARNERS
+from mvfstrl.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mvfstrl.config import Config
-    from mvfstrl.policy import Policy
+    from mvfstrl.policy import NetworkPolicy, Policy
+    from mvfstrl.rundir import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 ORACLE = "oracle"
+RANDOM = "random"
+ANCHORS = (RANDOM, ORACLE)
+SHUFFLED = " (shuffled)"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,27 +37,112 @@ class Scheme:
 
     name: str
     agent: AgentConfig
-    """What drives the observed flow where no scenario has an agent of its own."""
+    """What drives the observed flow."""
     policy: Policy | None = None
     """Asked for every action, where the agent learns."""
-    agents: dict[str, AgentConfig] = field(default_factory=dict)
-    """The agent by scenario, for schemes that are tuned to each."""
+    identity: str = ""
+    """Tells a policy from any other by what it learnt."""
+    history: HistoryConfig | None = None
+    actions: ActionsConfig | None = None
+    """What a policy sees and may do, as its checkpoint says; None: as the test's configuration says."""
     shuffled: bool = False
     """The ablation: the policy is shown observations of other moments."""
+    searched: bool = False
+    """To be tuned to each scenario before it plays there."""
 
-    def agent_in(self, scenario: str) -> AgentConfig:
-        return self.agents.get(scenario, self.agent)
+    def with_window(self, packets: int) -> Scheme:
+        return replace(self, agent=fixed_window(packets), searched=False)
 
 
-def scheme_names(cfg: Config) -> list[str]:
-    """The agent under test first, then `test.schemes`, each once; unknown names are refused."""
-    known = [*SCHEMES, ORACLE]
-    for name in cfg.test.schemes:
-        if name != cfg.agent.name and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ConfigError(f"test.schemes: unknown scheme {name!r}{hint}; known are {', '.join(known)}")
-    return list(dict.fromkeys([cfg.agent.name, *cfg.test.schemes]))
+def schemes_of(cfg: Config, run: RunDirectory) -> list[Scheme]:
+    """Everything that the test compares: the agent under test first."""
+    agent = agent_under_test(cfg, run)
+    schemes = [agent]
+    if cfg.test.shuffle_observations and agent.policy is not None:
+        schemes.append(replace(agent, name=agent.name + SHUFFLED, shuffled=True))
+    schemes += [trained(name, path, cfg, f"test.policies.{name}") for name, path in cfg.test.policies.items()]
+    anchors = ANCHORS if cfg.test.anchors else ()
+    taken = {scheme.name for scheme in schemes}
+    for name in dict.fromkeys([*cfg.test.schemes, *anchors]):
+        if name in LEARNERS and name not in taken:
+            if cfg.checkpoint is None:
+                raise ConfigError(f"checkpoint: {name} in test.schemes needs one (checkpoint=FILE)")
+            schemes.append(trained(name, cfg.checkpoint, cfg, "checkpoint"))
+        elif name not in taken:
+            schemes.append(classic_scheme(name))
+    return schemes
+
+
+def agent_under_test(cfg: Config, run: RunDirectory) -> Scheme:
+    """A learner's policy comes from `checkpoint`, or from the run that the test ends."""
+    if cfg.agent.name in SCHEMES:
+        return Scheme(cfg.agent.name, cfg.agent)
+    from mvfstrl.config import Mode
+
+    if cfg.mode is Mode.train:  # the test that ends it; `checkpoint` is what it started from
+        return trained(cfg.agent.name, run.checkpoints, cfg, "checkpoint")
+    if cfg.checkpoint is None:
+        raise ConfigError(f"checkpoint: agent={cfg.agent.name} needs one to be tested (checkpoint=FILE)")
+    return trained(cfg.agent.name, cfg.checkpoint, cfg, "checkpoint")
+
+
+def trained(name: str, checkpoint: Path | str, cfg: Config, key: str) -> Scheme:
+    """The policy of a checkpoint, which sees and does what it did in training; paths, flows, transport,
+    action delay and reward are the test's. Refused where rewards would not compare, or where this program
+    cannot show it what it saw."""
+    from mvfstrl._native import observation_spec
+    from mvfstrl.config import native_config
+    from mvfstrl.policy import load_policy
+    from mvfstrl.train import pick_device
+
+    policy = load_policy(checkpoint, pick_device(cfg.device), scenarios=list(cfg.env.scenarios))
+    history = _section(policy, "history", HistoryConfig, cfg.history)
+    actions = _section(policy, "actions", ActionsConfig, cfg.actions)
+    _require_same_windows(history, cfg.history, f"{key}: {checkpoint}")
+    config = native_config(replace(cfg, history=history, actions=actions), ImpalaConfig())
+    differences = spec_difference(_without_reward(policy.spec), _without_reward(observation_spec(config)))
+    if differences:
+        raise CheckpointError(
+            f"{key}: {checkpoint} saw or did what this program does not offer: {'; '.join(differences)}"
+        )
+    for section, theirs, mine in (("history", history, cfg.history), ("actions", actions, cfg.actions)):
+        if theirs != mine:
+            logger.info("%s plays with its checkpoint's %s: %s", name, section, theirs)
+    identity = digest(plain({"network": policy.network.state_dict(), "jobs": policy.jobs}))
+    return Scheme(name, ImpalaConfig(), policy, identity, history, actions)
+
+
+def _section(policy: NetworkPolicy, name: str, section: type[T], otherwise: T) -> T:
+    """A section of the configuration that the checkpoint was trained with; keys that have since gone are the
+    business of the comparison of specs."""
+    given = policy.config.get(name)
+    if not isinstance(given, Mapping):
+        return otherwise
+    known = {f.name for f in fields(section)}  # type: ignore[arg-type]
+    return section(**{key: value for key, value in given.items() if key in known})
+
+
+def _require_same_windows(theirs: HistoryConfig, mine: HistoryConfig, where: str) -> None:
+    length = "window_ms" if mine.window_kind == "time" else "window_events"
+    for key in ("window_kind", length):
+        if getattr(theirs, key) != getattr(mine, key):
+            raise CheckpointError(
+                f"{where} was trained with history.{key}={getattr(theirs, key)}, the test has "
+                f"{getattr(mine, key)}: rewards are means over windows and would not compare"
+            )
+
+
+def _without_reward(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key != "reward"}
+
+
+def native_of(cfg: Config, scheme: Scheme, scenario: str) -> dict[str, Any]:
+    """The native configuration of a scheme in one scenario alone."""
+    from mvfstrl.config import native_config
+
+    alone = replace(cfg.env, scenarios={scenario: cfg.env.scenarios[scenario]})
+    history, actions = scheme.history or cfg.history, scheme.actions or cfg.actions
+    return native_config(replace(cfg, env=alone, history=history, actions=actions), scheme.agent)
 
 
 def fixed_window(packets: int) -> SchemeConfig:
@@ -54,4 +153,4 @@ def fixed_window(packets: int) -> SchemeConfig:
 
 def classic_scheme(name: str) -> Scheme:
     """A scheme that needs no training, with its default settings."""
-    return Scheme(name, SCHEMES[name]())
+    return Scheme(name, SCHEMES["fixed" if name == ORACLE else name](), searched=name == ORACLE)

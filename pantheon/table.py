@@ -1,18 +1,19 @@
-"""The comparison as a console table, a line a scheme: means with their 95 % bootstrap intervals."""
+"""The comparison as console tables: a line a scheme for each scenario, as Pantheon prints it, then the
+ranking by normalised score (pantheon/statistics.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pantheon.metrics import Interval
 from pantheon.results import ALL_SCENARIOS, Summary
+from pantheon.statistics import Scored, interval, iqm, mean, optimality_gap, paired_improvement
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,17 @@ class Column:
 
 
 COLUMNS = (
-    Column("reward", "reward", "a window", 3),
     Column("throughput_mbps", "throughput", "Mbit/s", 2),
-    Column("utilisation", "utilisation", "%", 1, factor=100.0),
-    Column("delay_mean_ms", "mean delay", "ms, one way", 1, larger_is_better=False),
     Column("delay_p95_ms", "p95 delay", "ms, one way", 1, larger_is_better=False),
     Column("loss", "loss", "%", 2, factor=100.0, larger_is_better=False),
+    Column("reward", "reward", "a window", 3),
+)
+DETAILS = (
+    Column("utilisation", "utilisation", "%", 1, factor=100.0),
+    Column("delay_mean_ms", "mean delay", "ms, one way", 1, larger_is_better=False),
     Column("queue_loss", "queue loss", "%", 2, factor=100.0, larger_is_better=False),
 )
+DETAILED = 2  # scenarios; of more, only the main columns are shown, and no intervals
 _PADDING = 3  # a space at either side, and the gap between columns
 _FILE_WIDTH = 160  # where the output is no terminal
 
@@ -41,37 +45,85 @@ _FILE_WIDTH = 160  # where the output is no terminal
 def comparison_table(summaries: Sequence[Summary], width: int) -> Group:
     """One table a scenario, schemes ranked by reward; the best mean of a column is bold. Columns that do not
     fit into `width` follow in a further table: no figure is ever cut."""
+    scenarios: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        if summary.scenario != ALL_SCENARIOS:
+            scenarios.setdefault(summary.scenario, []).append(summary)
     return Group(
         *(
             table
-            for scenario, rows in groupby(summaries, lambda s: s.scenario)
-            for table in _scenario_tables(scenario, sorted(rows, key=_by_reward), width)
+            for scenario, rows in scenarios.items()
+            for table in _scenario_tables(
+                scenario, sorted(rows, key=_by_reward), width, len(scenarios) <= DETAILED
+            )
         )
     )
 
 
-def print_comparison(summaries: Sequence[Summary], console: Console | None = None) -> None:
+def ranking(scored: Scored, agent: str) -> RenderableType:
+    """All schemes by the interquartile mean of their scores; `agent` is what the others are compared with."""
+    lines: list[RenderableType] = [
+        Text(f"{scenario} has no scores: {reason}") for scenario, reason in scored.left_out.items()
+    ]
+    if not scored.scenarios:
+        return Group(*lines)
+    runs = next(iter(scored.scores.values())).shape[1]
+    title = (
+        f"score over {len(scored.scenarios)} scenarios, {runs} runs each: 0 is random, 1 is oracle; "
+        "interquartile mean (IQM) and others with 95 % stratified-bootstrap intervals"
+    )
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("", "scheme"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("IQM", "mean", "optimality gap", f"better than {agent}"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    order = sorted(scored.scores, key=lambda scheme: -float(iqm(scored.scores[scheme].reshape(-1))))
+    for rank, scheme in enumerate(order, start=1):
+        scores = scored.scores[scheme]
+        cells = [_plain(interval(scores, statistic), 3) for statistic in (iqm, mean, optimality_gap)]
+        rival = scored.scores.get(agent)
+        better = rival is not None and scheme != agent
+        cells.append(_plain(paired_improvement(scores, rival), 2) if better and rival is not None else "")
+        style = "bold" if scheme == agent else ""
+        table.add_row(str(rank), scheme, *cells, style=style)
+    note = f"better than {agent}: the share of episodes in which a scheme earns more than it, ties half"
+    return Group(table, Text(note), *lines)
+
+
+def print_comparison(
+    summaries: Sequence[Summary], scored: Scored, agent: str, console: Console | None = None
+) -> None:
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, _FILE_WIDTH)
     console.print(comparison_table(summaries, console.width))
+    console.print(ranking(scored, agent))
 
 
-def _scenario_tables(scenario: str, summaries: list[Summary], width: int) -> Iterator[Table]:
-    count = max(interval.count for summary in summaries for interval in summary.metrics.values())
-    name = "all scenarios, weighing the same" if scenario == ALL_SCENARIOS else scenario
-    title: str | None = f"{name}: {count} runs a scheme, means and 95 % bootstrap intervals"
+def _plain(value: Interval, digits: int) -> str:
+    return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+
+
+def _scenario_tables(scenario: str, summaries: list[Summary], width: int, detailed: bool) -> Iterator[Table]:
+    title: str | None = f"{scenario}: means" + (" and 95 % bootstrap intervals" if detailed else "")
     labels = [_label(summary) for summary in summaries]
-    cells = {column: [_cell(summary, summaries, column) for summary in summaries] for column in COLUMNS}
-    for block in _blocks(cells, width - max(map(len, labels)) - _PADDING - 2):
+    runs = [str(_runs(summary)) for summary in summaries]
+    columns = (*COLUMNS, *DETAILS) if detailed else COLUMNS
+    cells = {c: [_cell(summary, summaries, c, detailed) for summary in summaries] for c in columns}
+    for block in _blocks(cells, width - max(map(len, labels)) - len("runs") - 2 * _PADDING - 2):
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_lines=False)
         table.add_column("scheme", no_wrap=True)
+        table.add_column("runs", justify="right", no_wrap=True)
         for column in block:
             table.add_column(f"{column.heading}\n{column.unit}", justify="right", no_wrap=True)
         for index, label in enumerate(labels):
-            table.add_row(label, *(cells[column][index] for column in block))
+            table.add_row(label, runs[index], *(cells[column][index] for column in block))
         title = None
         yield table
+
+
+def _runs(summary: Summary) -> int:
+    return max(value.count for value in summary.metrics.values())
 
 
 def _blocks(cells: dict[Column, list[Text]], width: int) -> Iterator[list[Column]]:
@@ -94,23 +146,25 @@ def _by_reward(summary: Summary) -> tuple[int, float]:
 
 
 def _label(summary: Summary) -> str:
-    return summary.scheme if summary.flow == 0 else f"{summary.scheme} (flow {summary.flow})"
+    if summary.flow == 0:
+        return summary.scheme
+    return f"{summary.scheme}, flow {summary.flow}: {summary.flow_scheme}"
 
 
-def _cell(summary: Summary, rivals: list[Summary], column: Column) -> Text:
-    interval = summary.metrics.get(column.metric)
-    if interval is None:
+def _cell(summary: Summary, rivals: list[Summary], column: Column, detailed: bool) -> Text:
+    value = summary.metrics.get(column.metric)
+    if value is None:
         return Text("–")
     means = [
         r.metrics[column.metric].mean for r in rivals if r.flow == summary.flow and column.metric in r.metrics
     ]
     best = max(means) if column.larger_is_better else min(means)
-    style = "bold" if interval.mean == best and len(set(means)) > 1 else ""
-    return Text(_format(interval, column), style=style)
+    style = "bold" if value.mean == best and len(set(means)) > 1 else ""
+    return Text(_format(value, column, detailed), style=style)
 
 
-def _format(interval: Interval, column: Column) -> str:
-    mean, low, high = (
-        f"{column.factor * v:.{column.digits}f}" for v in (interval.mean, interval.low, interval.high)
+def _format(value: Interval, column: Column, detailed: bool) -> str:
+    middle, low, high = (
+        f"{column.factor * v:.{column.digits}f}" for v in (value.mean, value.low, value.high)
     )
-    return f"{mean}\n[{low}, {high}]"
+    return f"{middle}\n[{low}, {high}]" if detailed else middle

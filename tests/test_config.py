@@ -285,8 +285,17 @@ def test_what_cannot_become_a_native_configuration(overrides: list[str], message
         (["test.runs=0"], "test.runs: must be at least 1"),
         (
             ["test.schemes=[cubci]"],
-            "test.schemes: must be of newreno, cubic, fixed, random, oracle, got 'cubci'",
+            r"test.schemes: unknown scheme 'cubci' \(did you mean cubic\?\); there are newreno",
         ),
+        (["test.schemes=[]"], "test.schemes: is empty; name what to compare with: newreno"),
+        (["test.series_runs=-1"], "test.series_runs: must be 0 or more"),
+        (["test.threads=-1"], "test.threads: must be 0 .* or more"),
+        (
+            ["mode=test", "agent=cubic", "test.schemes=[impala]"],
+            "checkpoint: impala in test.schemes needs one",
+        ),
+        (["+test.policies.mine=nowhere.pt"], "test.policies.mine: no such file: nowhere.pt"),
+        (["+test.policies.cubic=nowhere.pt"], "test.policies: cubic is a scheme's name"),
         (["agent=cubic"], "agent: cubic has nothing to train; use mode=test"),
         (["agent=cubic", "mode=trace"], "checkpoint: mode=trace|agent: cubic has nothing to trace"),
         (["mode=test"], "checkpoint: mode=test of agent=impala needs one"),

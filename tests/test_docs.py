@@ -120,6 +120,25 @@ def test_results_example() -> None:
     assert list(json_example("results")) == list(COLUMNS)
 
 
+def test_series_example() -> None:
+    from pantheon.results import SERIES, SERIES_KEYS
+
+    assert list(json_example("series")) == [*SERIES_KEYS, *SERIES]
+
+
+def test_cell_example(tmp_path: Path) -> None:
+    import gzip
+
+    from pantheon.cells import CellStore
+
+    shown = json_example("cell")
+    store = CellStore(tmp_path, print)
+    store.save("cubic", "lte", shown["key"], shown["content"])
+    actual = json.loads(gzip.decompress(store.path("cubic", "lte").read_bytes()))
+    assert list(shown) == list(actual)
+    assert (shown["format"], shown["version"]) == (actual["format"], actual["version"])
+
+
 def test_replay_example() -> None:
     from pantheon.replay import Report, describe
 
@@ -159,6 +178,7 @@ def test_a_run_leaves_the_files_that_the_page_lists(finished_run: Path) -> None:
     listed = {re.sub(r"\d{12}", "*", name) for name in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
     files = [file.relative_to(finished_run) for file in finished_run.rglob("*") if file.is_file()]
     left = {re.sub(r"\d{12}", "*", str(file)) for file in files if file.parts[0] != ".hydra"}
+    left = {re.sub(r"^cells/.*", "cells/SCHEME/SCENARIO.json.gz", file) for file in left}
     assert left <= listed
     assert listed - left == {"non_finite_batch_*.pt"}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -15,9 +16,10 @@ from rich.console import Console
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.config import Config, compose
 from mvfstrl.errors import ConfigError
-from pantheon import episodes, evaluate, oracle
-from pantheon.results import read_results
-from pantheon.schemes import Scheme, classic_scheme, scheme_names
+from mvfstrl.rundir import RunDirectory
+from pantheon import benchmark, episodes, evaluate, oracle, schemes
+from pantheon.results import SERIES, read_results
+from pantheon.schemes import Scheme, schemes_of
 
 STEPS = 40
 ACTIONS = 4
@@ -39,9 +41,11 @@ class HintEnvironment:
 
     made: list[HintEnvironment] = []  # noqa: RUF012
 
-    def __init__(self, config: dict[str, Any], count: int, threads: int, seed: int = 0) -> None:
+    def __init__(
+        self, config: dict[str, Any], count: int, threads: int, seed: int = 0, series: bool = False
+    ) -> None:
         self.config, self.num_envs, self.seed = config, count, seed
-        self.threads = threads
+        self.threads, self.series = threads, series
         self.closed = False
         HintEnvironment.made.append(self)
 
@@ -89,6 +93,7 @@ class HintEnvironment:
                 "skipped_observations": 0,
                 "return": float(self.returns[env]),
                 "flows": [{"flow": 0, "scheme": kind, **figures}],
+                **({"series": {name: [0, 0, 0] for name in ("flow", *SERIES)}} if self.series else {}),
             }
             for env in reversed(range(self.num_envs))
         ]
@@ -118,11 +123,17 @@ LEARNT = Scheme("impala", ImpalaConfig(), FollowHint())
 def hint_environment(monkeypatch: pytest.MonkeyPatch) -> list[HintEnvironment]:
     HintEnvironment.made = []
     monkeypatch.setattr(episodes, "_environment", HintEnvironment)
+    monkeypatch.setattr(schemes, "trained", lambda name, *_: replace(LEARNT, name=name))
     return HintEnvironment.made
 
 
 def config(*overrides: str) -> Config:
-    return compose(["mode=test", "agent=impala", "env=constant", "test.runs=6", "test.threads=1", *overrides])
+    chosen = ["mode=test", "agent=impala", "env=constant", "test.runs=6", "test.threads=1"]
+    return compose([*chosen, "checkpoint=learnt.pt", "test.anchors=false", *overrides])
+
+
+def play(cfg: Config, folder: Path) -> pd.DataFrame:
+    return evaluate.evaluate(cfg, schemes_of(cfg, RunDirectory(folder)), folder, quiet())
 
 
 def quiet() -> Console:
@@ -130,7 +141,7 @@ def quiet() -> Console:
 
 
 def test_every_scheme_plays_the_same_held_out_episodes(tmp_path: Path) -> None:
-    table = evaluate.evaluate(config("test.schemes=[newreno,cubic]"), LEARNT, tmp_path, quiet())
+    table = play(config("test.schemes=[newreno,cubic]"), tmp_path)
     seeds = table.groupby("scheme", sort=False)["seed"].apply(list).to_dict()
     assert list(seeds) == ["impala", "newreno", "cubic"]
     assert seeds["impala"] == seeds["newreno"] == seeds["cubic"] == [1_000_000 + i for i in range(6)]
@@ -140,29 +151,42 @@ def test_every_scheme_plays_the_same_held_out_episodes(tmp_path: Path) -> None:
     assert (tmp_path / "comparison.png").stat().st_size > 1000
 
 
-def test_the_objective_is_the_mean_reward_of_the_agent_under_test(tmp_path: Path) -> None:
-    from mvfstrl.rundir import RunDirectory
+def test_the_anchors_play_unasked_and_once(tmp_path: Path) -> None:
+    table = play(config("test.schemes=[random,cubic]", "test.anchors=true"), tmp_path)
+    assert table["scheme"].unique().tolist() == ["impala", "random", "cubic", "oracle"]
+    assert len(table) == 24
 
+
+def test_several_policies_play_beside_the_agent(tmp_path: Path) -> None:
+    cfg = config(
+        "agent=cubic", "test.schemes=[impala]", "+test.policies.older=x.pt", "+test.policies.new=y.pt"
+    )
+    assert play(cfg, tmp_path)["scheme"].unique().tolist() == ["cubic", "older", "new", "impala"]
+
+
+def test_the_first_episodes_keep_their_series(tmp_path: Path) -> None:
+    play(config("test.schemes=[cubic]", "test.series_runs=2"), tmp_path)
+    series = pd.read_parquet(tmp_path / "series.parquet")
+    kept = series.groupby(["scheme", "seed"], sort=False).size().to_dict()
+    assert kept == {(scheme, 1_000_000 + i): 3 for scheme in ("impala", "cubic") for i in range(2)}
+
+
+def test_the_objective_is_the_mean_reward_of_the_agent_under_test(tmp_path: Path) -> None:
     objective = evaluate.test(config("agent=cubic", "test.schemes=[fixed]"), RunDirectory(tmp_path))
     assert objective == pytest.approx(0.5 + 1e-6 * (1_000_000 + 2.5))
 
 
-def test_a_learner_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    from mvfstrl.rundir import RunDirectory
-
-    with pytest.raises(ConfigError, match="checkpoint: agent=impala needs one"):
-        evaluate.test(config(), RunDirectory(tmp_path))
-
-
-def test_unknown_schemes_get_a_near_match() -> None:
-    with pytest.raises(ConfigError, match=r"unknown scheme 'cubik' \(did you mean cubic\?\)"):
-        scheme_names(config("test.schemes=[cubik]"))
+@pytest.mark.parametrize(
+    "overrides", [["checkpoint=null"], ["agent=cubic", "checkpoint=null", "test.schemes=[impala]"]]
+)
+def test_a_learner_without_a_checkpoint_is_refused(overrides: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^checkpoint: (agent=)?impala .*needs one"):
+        schemes_of(config(*overrides), RunDirectory(tmp_path))
 
 
 def test_the_agent_under_test_plays_once_with_its_own_settings(tmp_path: Path) -> None:
     cfg = config("agent=fixed", "agent.controller.window_packets=37", "test.schemes=[fixed]")
-    table = evaluate.evaluate(cfg, Scheme("fixed", cfg.agent), tmp_path, quiet())
-    assert table["reward"].tolist() == [0.0] * 6
+    assert play(cfg, tmp_path)["reward"].tolist() == [0.0] * 6
 
 
 def test_interruption_leaves_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,15 +198,28 @@ def test_interruption_leaves_what_is_finished(tmp_path: Path, monkeypatch: pytes
     send = HintEnvironment.send
     monkeypatch.setattr(HintEnvironment, "send", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate(config("test.schemes=[cubic,newreno,random]"), LEARNT, tmp_path, quiet())
-    assert read_results(tmp_path / "results.parquet")["scheme"].unique().tolist() == ["impala", "cubic"]
+        play(config("test.schemes=[cubic,newreno,random]"), tmp_path)
+    left = read_results(tmp_path / "results.parquet")["scheme"].unique().tolist()
+    assert left[:2] == ["impala", "cubic"]
+    assert "newreno" not in left
     assert (tmp_path / "comparison.png").exists()
     assert all(made.closed for made in HintEnvironment.made)
 
 
+def test_episodes_are_split_alike_whatever_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "SHARE", 4)
+    one = play(config("test.schemes=[cubic]", "test.runs=11"), tmp_path / "one")
+    sizes = [made.num_envs for made in HintEnvironment.made]
+    assert sizes == [4, 4, 3, 4, 4, 3]
+    three = play(config("test.schemes=[cubic]", "test.runs=11", "test.threads=3"), tmp_path / "three")
+    assert one.equals(three)
+    assert one["seed"].tolist() == [1_000_000 + i for i in range(11)] * 2
+
+
 def test_shuffled_observations_cost_the_policy_its_reward(tmp_path: Path) -> None:
-    cfg = config("test.schemes=[]", "test.shuffle_observations=true")
-    table = evaluate.evaluate(cfg, LEARNT, tmp_path, quiet())
+    table = play(config("test.schemes=[impala]", "test.shuffle_observations=true"), tmp_path)
     means = table.groupby("scheme")["reward"].mean()
     assert means["impala"] == 1.0
     assert means["impala (shuffled)"] == pytest.approx(1 / ACTIONS, abs=0.12)
@@ -190,28 +227,27 @@ def test_shuffled_observations_cost_the_policy_its_reward(tmp_path: Path) -> Non
 
 def test_shuffling_keeps_every_observation_and_moves_most() -> None:
     observations = np.arange(50 * 4, dtype=np.float32).reshape(50, 4, 1)
-    shuffled = evaluate.shuffle_in_time(observations, seed=1)
+    shuffled = benchmark.shuffle_in_time(observations, seed=1)
     assert shuffled.shape == observations.shape
     assert sorted(shuffled.ravel()) == sorted(observations.ravel())
     assert (shuffled == observations).mean() < 0.05
 
 
 def test_the_oracle_searches_training_episodes_and_plays_held_out_ones(tmp_path: Path) -> None:
-    table = evaluate.evaluate(
-        config("agent=cubic", "test.schemes=[oracle]"), classic_scheme("cubic"), tmp_path, quiet()
-    )
+    table = play(config("agent=cubic", "test.schemes=[oracle]"), tmp_path)
     windows = [m for m in HintEnvironment.made if m.config["flows"][0]["controller"]["kind"] == "fixed"]
     assert windows[-1].config["flows"][0]["controller"]["window_packets"] == 37.0
     assert windows[-1].seeds.min() >= 1_000_000
-    assert all(set(made.seeds) == set(range(900, 920)) for made in windows[:-1])
+    # The made-up reward of a window leaves nothing to chance: two episodes say so.
+    assert all(list(made.seeds) == [900, 901] for made in windows[:-1])
     assert table[table["scheme"] == "oracle"]["reward"].tolist() == [0.0] * 6
 
 
-@pytest.mark.parametrize("peak", [2, 3, 36, 700, 1999, 2000])
+@pytest.mark.parametrize("peak", [2, 3, 5, 36, 700, 1999, 2000])
 def test_search_finds_the_peak_of_a_smooth_reward(peak: int) -> None:
     window, tried = oracle.search(lambda w: [-abs(np.log(w / peak)), -abs(np.log(w / peak)) + 0.1], 2, 2000)
-    assert window == peak
-    assert len(tried) < 60
+    assert abs(window - peak) <= max(0.5, oracle.RESOLUTION * peak)
+    assert len(tried) < 25
 
 
 def test_reports_come_in_the_order_of_the_seeds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from pantheon.results import (
     summarise,
     write_results,
 )
-from pantheon.table import comparison_table
+from pantheon.statistics import normalised_scores
+from pantheon.table import comparison_table, print_comparison
 
 
 def report(
@@ -66,7 +68,8 @@ def test_reward_is_the_mean_a_window_skipped_ones_included() -> None:
 
 def test_only_the_observed_flow_has_a_reward_and_the_scheme_under_test() -> None:
     first, second = rows_of(report(1, 5.0, flows=2), "impala", "lte")
-    assert (first["scheme"], second["scheme"]) == ("impala", "cubic")
+    assert (first["scheme"], second["scheme"]) == ("impala", "impala")
+    assert (first["flow_scheme"], second["flow_scheme"]) == ("impala", "cubic")
     assert np.isnan(second["reward"])
 
 
@@ -84,11 +87,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "results.parquet"
     write_results(table_of({("cubic", "lte"): [1.0]}), path)
 
-    def full_disk(self: pd.DataFrame, target: Path, **_: object) -> None:
-        Path(target).write_bytes(b"half a fi")
+    def full_disk(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
+    monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_results(table_of({("cubic", "lte"): [2.0]}), path)
     assert read_results(path)["throughput_mbps"].tolist() == [1.0]
@@ -116,10 +118,16 @@ def test_summary_is_a_scheme_a_scenario_and_then_all() -> None:
 
 def test_flows_beside_the_observed_one_are_kept_apart() -> None:
     summaries = summarise(table_of({("impala", "lte"): [4.0, 6.0]}, flows=2))
-    assert [(s.scheme, s.flow, "reward" in s.metrics) for s in summaries] == [
-        ("impala", 0, True),
-        ("cubic", 1, False),
+    assert [(s.scheme, s.flow, s.flow_scheme, "reward" in s.metrics) for s in summaries] == [
+        ("impala", 0, "impala", True),
+        ("impala", 1, "cubic", False),
     ]
+
+
+def test_a_further_flow_of_the_same_policy_is_named_after_it() -> None:
+    both = report(1, 5.0, flows=2)
+    both["flows"][1]["scheme"] = "external"
+    assert [row["flow_scheme"] for row in rows_of(both, "impala", "lte")] == ["impala", "impala"]
 
 
 def test_table_cuts_no_figure_in_a_narrow_terminal() -> None:
@@ -140,6 +148,32 @@ def test_schemes_are_ranked_by_reward() -> None:
     console.print(comparison_table(summarise(frame(rows)), 140))
     text = console.export_text()
     assert text.index("high") < text.index("low ")
+
+
+def test_many_scenarios_get_a_line_a_scheme_and_a_ranking() -> None:
+    rewards = {"oracle": -1.0, "cubic": -1.5, "random": -2.0}
+    rows = [
+        row
+        for scheme, reward in rewards.items()
+        for scenario in ("a", "b", "c")
+        for seed in range(4)
+        for row in rows_of(report(seed, 5.0, reward=reward), scheme, scenario)
+    ]
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_comparison(summarise(frame(rows)), normalised_scores(frame(rows)), "cubic", console)
+    text = console.export_text()
+    assert [text.count(f"{scenario}: means") for scenario in ("a", "b", "c")] == [1, 1, 1]
+    assert re.search(r"cubic +4 +5\.00 +61\.5 +1\.00 +-1\.500\b", text)
+    assert re.search(r"1 +oracle +1\.000 \[1\.000, 1\.000\] .* 1\.00 \[1\.00, 1\.00\]", text)
+    assert re.search(r"2 +cubic +0\.500 \[0\.500, 0\.500\] +0\.500 \[0\.500, 0\.500\] +0\.500", text)
+    assert re.search(r"3 +random +0\.000 .* 0\.00 \[0\.00, 0\.00\]", text)
+
+
+def test_scenarios_without_scores_are_named_under_the_ranking() -> None:
+    rows = rows_of(report(1, 5.0), "cubic", "lte")
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_comparison(summarise(frame(rows)), normalised_scores(frame(rows)), "cubic", console)
+    assert "lte has no scores: random was not played (test.anchors=true plays it)" in console.export_text()
 
 
 def test_figure_is_written_with_the_delay_axis_reversed(

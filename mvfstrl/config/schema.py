@@ -234,9 +234,16 @@ class TestConfig:
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     schemes: list[str] = field(default_factory=lambda: ["newreno", "cubic", "fixed", "random"])
-    """Compared beside the agent; also `oracle`, the best fixed window of each scenario, found by search."""
+    """Compared beside the agent; also `oracle`, the best fixed window of each scenario, found by search, and
+    `impala`, the policy of `checkpoint`."""
+    policies: dict[str, str] = field(default_factory=dict)
+    """Further trained policies, under names of your own: `{NAME: CHECKPOINT}`."""
+    anchors: bool = True
+    """Plays `random` and `oracle` too: the 0 and the 1 of the normalised score."""
     runs: int = 1000
     """Episodes of each scheme in each scenario."""
+    series_runs: int = 1
+    """Of so many of them, the first ones, time series are kept."""
     seed: int = 1_000_000
     """First of the held-out episode seeds; training never draws from them."""
     shuffle_observations: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from mvfstrl.config.native_config import native_config
 from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError
 
-TEST_SCHEMES = (*SCHEMES, "oracle")
+LEARNERS = ("impala",)
+TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle")
 
 
 def validate(cfg: Config, run: Path) -> None:
@@ -19,6 +21,8 @@ def validate(cfg: Config, run: Path) -> None:
     _check_numbers(cfg)
     _check_mode(cfg, run)
     _check_agent(cfg)
+    if cfg.mode is Mode.test or cfg.test_after_train:
+        _check_test(cfg)
     _check_traces(cfg)
     _check_native(cfg)
 
@@ -39,8 +43,6 @@ def _check_numbers(cfg: Config) -> None:
             f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} equal groups"
         )
     _need(cfg.actors.threads >= 0, "actors.threads", "0 (one a core) or more", cfg.actors.threads)
-    _need(cfg.test.runs >= 1, "test.runs", "at least 1", cfg.test.runs)
-    _need(cfg.test.seed >= 0, "test.seed", "0 or more", cfg.test.seed)
     _need(
         re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device) is not None,
         "device",
@@ -49,9 +51,28 @@ def _check_numbers(cfg: Config) -> None:
     )
     if cfg.deterministic and cfg.device.startswith("cuda"):
         raise ConfigError("deterministic: holds on the CPU only; add device=cpu")
-    for scheme in cfg.test.schemes:
-        known = scheme in (*TEST_SCHEMES, cfg.agent.name)
-        _need(known, "test.schemes", f"of {', '.join(TEST_SCHEMES)}", scheme)
+
+
+def _check_test(cfg: Config) -> None:
+    _need(cfg.test.runs >= 1, "test.runs", "at least 1", cfg.test.runs)
+    _need(cfg.test.series_runs >= 0, "test.series_runs", "0 or more", cfg.test.series_runs)
+    _need(cfg.test.seed >= 0, "test.seed", "0 or more", cfg.test.seed)
+    _need(cfg.test.threads >= 0, "test.threads", "0 (one a core) or more", cfg.test.threads)
+    if not cfg.test.schemes:
+        raise ConfigError(f"test.schemes: is empty; name what to compare with: {', '.join(TEST_SCHEMES)}")
+    for name in cfg.test.schemes:
+        if name not in TEST_SCHEMES:
+            near = difflib.get_close_matches(name, TEST_SCHEMES, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            known = ", ".join(TEST_SCHEMES)
+            raise ConfigError(f"test.schemes: unknown scheme {name!r}{hint}; there are {known}")
+        if name in LEARNERS and name != cfg.agent.name and cfg.checkpoint is None:
+            raise ConfigError(f"checkpoint: {name} in test.schemes needs one (checkpoint=FILE)")
+    for name, path in cfg.test.policies.items():
+        if name in (*TEST_SCHEMES, cfg.agent.name):
+            raise ConfigError(f"test.policies: {name} is a scheme's name; choose another for {path}")
+        if not Path(path).exists():
+            raise ConfigError(f"test.policies.{name}: no such file: {path}")
 
 
 def _check_mode(cfg: Config, run: Path) -> None:
