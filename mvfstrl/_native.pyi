@@ -9,7 +9,8 @@ def default_config() -> dict[str, Any]:
     """Every knob's default, in the form that `VectorEnvironment` takes."""
 
 def default_alternatives() -> dict[str, dict[str, dict[str, Any]]]:
-    """For each mapping with a `kind` (rate, controller, app, reward, action_delay): its kinds' defaults."""
+    """For each mapping with a `kind` (rate, controller, app, cross_traffic, reward, action_delay): its
+    kinds' defaults."""
 
 def observation_spec(config: dict[str, Any]) -> dict[str, Any]:
     """`{version, hash, observation: [{name, low, high, unit}], actions, reward, window, dtype}`."""
@@ -18,7 +19,12 @@ def observation_fields() -> list[dict[str, Any]]:
     """The fields that an observation's statistics are of: `{name, kind, raw_unit, norm, high, meaning}`."""
 
 class StepBatch:
-    """One round's results, a row an environment; views, valid until the group's next round."""
+    """One round's results, a row an agent of each environment, environment by environment; views, valid until
+    the group's next round.
+
+    The rows of agents whose flow has not started or has stopped are not `active`: zeros, with `truncated` set
+    because no transition leads out of them. `over`: the environment's episode ended with this step.
+    """
 
     @property
     def observation(self) -> NDArray[np.float32]: ...
@@ -30,6 +36,10 @@ class StepBatch:
     def truncated(self) -> NDArray[np.bool_]: ...
     @property
     def first(self) -> NDArray[np.bool_]: ...
+    @property
+    def active(self) -> NDArray[np.bool_]: ...
+    @property
+    def over(self) -> NDArray[np.bool_]: ...
     @property
     def job(self) -> NDArray[np.int32]: ...
     @property
@@ -59,7 +69,11 @@ class VectorEnvironment:
     @property
     def num_groups(self) -> int: ...
     @property
-    def group_size(self) -> int: ...
+    def group_size(self) -> int:
+        """Rows of a group: its environments times their agents."""
+    @property
+    def num_agents(self) -> int:
+        """Of an environment: flow 0, and every other whose controller is `external` or `random`."""
     @property
     def observation_size(self) -> int: ...
     @property

@@ -92,7 +92,9 @@ def trace(cfg: Config, run: RunDirectory) -> float:
     config = native_config(cfg)
     policy = load_policy(checkpoint)
     require_same_spec(observation_spec(config), policy.spec, str(checkpoint))
-    environment = VectorEnvironment(config, num_envs=1, num_threads=0, seed=cfg.seed)
+    # One flow is enough to compare two policies on.
+    alone = {**config, "flows": [{**config["flows"][0], "stop_ms": None}]}
+    environment = VectorEnvironment(alone, num_envs=1, num_threads=0, seed=cfg.seed)
     try:
         path, check = export(policy, environment, run.path)
     finally:

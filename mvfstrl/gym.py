@@ -51,6 +51,10 @@ def make_task(env: str | Sequence[str] = "lte", overrides: Sequence[str] = ()) -
     driver = config["flows"][0]["controller"]["kind"]
     if driver != "external":
         raise ConfigError(f"agent: {driver} drives the flow by itself and takes no actions")
+    if any(flow["controller"]["kind"] in ("external", "random") for flow in config["flows"][1:]):
+        raise ConfigError(
+            "env.flows: a Gymnasium environment has one agent; let classic schemes drive the others"
+        )
     spec = observation_spec(config)
     elements = spec["observation"]
     space = Box(

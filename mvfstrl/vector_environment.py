@@ -3,6 +3,9 @@
 Auto-reset is Gymnasium's NEXT_STEP. The step that ends an episode carries its final observation; the action
 sent next is ignored for that environment, and the step after has the new episode's first observation, reward
 0 and `first` set.
+
+An environment may have several agents, each a row. Where one has not started or has stopped, `truncated` is
+set: no transition leads out of such a row, so none is learnt from.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class StepBatch(Protocol):
-    """One step of the n environments of a group. Arrays are views, valid until the group's next `send`."""
+    """One step of a group's n rows, an agent each. Arrays are views, valid until the group's next `send`."""
 
     @property
     def observation(self) -> NDArray[np.float32]: ...  # [n, D]
@@ -38,7 +41,7 @@ class VectorEnvironment(Protocol):
     @property
     def num_groups(self) -> int: ...
     @property
-    def group_size(self) -> int: ...
+    def group_size(self) -> int: ...  # rows
     @property
     def observation_size(self) -> int: ...
     @property

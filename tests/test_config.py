@@ -218,12 +218,30 @@ def test_unquoted_actions_keep_their_signs() -> None:
     assert native_config(cfg)["actions"]["list"] == ["0", "/2", "-10", "+10", "*2", "*1.1"]
 
 
-def test_cross_flows_share_the_path() -> None:
-    cfg = compose(["env.cross_flows=[{scheme: cubic, start_ms: 5000, controller: {beta: 0.5}, app: on_off}]"])
+def test_flows_share_the_path() -> None:
+    cubic = "{scheme: cubic, start_ms: 5000, controller: {beta: 0.5}, app: on_off}"
+    cfg = compose([f"env.flows=[{{scheme: agent}},{cubic}]"])
     flow = native_config(cfg)["flows"][1]
     assert flow["controller"] == {**native_default("kinds.controller.cubic"), "beta": 0.5}
     assert flow["start_ms"] == 5000
     assert flow["app"] == native_default("kinds.app.on_off")
+
+
+def test_flows_of_scheme_agent_are_what_drives_flow_0() -> None:
+    flows = "[{scheme: agent, stop_ms: 9000},{scheme: agent, app: on_off}]"
+    built = native_config(compose(["env.app=fixed_size", f"env.flows={flows}"]), SCHEMES["copa"]())["flows"]
+    assert [flow["controller"]["kind"] for flow in built] == ["copa", "copa"]
+    assert [flow["app"]["kind"] for flow in built] == ["fixed_size", "on_off"]
+    assert built[0]["stop_ms"] == 9000
+
+
+def test_cross_traffic() -> None:
+    transfers = "{kind: poisson_flows, mbps: 5, scheme: newreno, controller: {beta: 0.6}}"
+    cfg = compose([f"env.cross_traffic=[{{kind: constant}},{transfers}]"])
+    even, short = native_config(cfg)["cross_traffic"]
+    assert even == {"kind": "constant", **native_default("kinds.cross_traffic.constant")}
+    assert short["controller"] == {**native_default("kinds.controller.newreno"), "beta": 0.6}
+    assert short["mbps"] == 5
 
 
 @pytest.mark.parametrize(
@@ -258,8 +276,27 @@ def test_action_delays(given: str, expected: dict[str, Any]) -> None:
         (["env.app={kind: on_off, onn_ms: 3}"], "env.app.onn_ms: unknown key"),
         (["env.app=3"], "env.app: must be an application's name"),
         (["env.action_delay_ms=-1"], "env.action_delay_ms: must be at least 0"),
-        (["env.cross_flows=[{scheme: cubci}]"], r"env.cross_flows\[0\].scheme: must be one of"),
-        (["env.cross_flows=[{scheme: cubic, strat_ms: 3}]"], r"env.cross_flows\[0\].strat_ms: unknown key"),
+        (["env.flows=[]"], "env.flows: the first flow's scheme must be agent"),
+        (["env.flows=[{scheme: cubic}]"], "env.flows: the first flow's scheme must be agent"),
+        (
+            ["env.flows=[{scheme: agent},{scheme: cubci}]"],
+            r"env.flows\[1\].scheme: must be one of .*did you mean cubic",
+        ),
+        (
+            ["env.flows=[{scheme: agent},{scheme: cubic, strat_ms: 3}]"],
+            r"env.flows\[1\].strat_ms: unknown key",
+        ),
+        (["env.flows=[{scheme: agent, controller: {}}]"], r"env.flows\[0\].controller: the agent's"),
+        (["env.cross_traffic=[{kind: flood}]"], r"env.cross_traffic\[0\].kind: must be one of constant"),
+        (["env.cross_traffic=[{kind: constant, mpbs: 3}]"], r"env.cross_traffic\[0\].mpbs: unknown key"),
+        (
+            ["env.cross_traffic=[{kind: constant, scheme: cubic}]"],
+            r"env.cross_traffic\[0\].scheme: unknown key",
+        ),
+        (
+            ["env.cross_traffic=[{kind: poisson_flows, scheme: random}]"],
+            r"env.cross_traffic\[0\].scheme: must be one of",
+        ),
     ],
 )
 def test_what_cannot_become_a_native_configuration(overrides: list[str], message: str) -> None:
@@ -320,8 +357,17 @@ def test_bad_runs_are_refused_before_they_start(overrides: list[str], message: s
         (["history.window_ms=-1"], "history.window_ms: must be positive"),
         (["agent=cubic", "mode=test", "agent.controller.beta=0"], "agent.controller.beta: must be above 0"),
         (
-            ["env.cross_flows=[{scheme: cubic, start_ms: -1}]"],
-            r"env.cross_flows\[0\].start_ms: must be zero or more",
+            ["env.flows=[{scheme: agent},{scheme: cubic, start_ms: -1}]"],
+            r"env.flows\[1\].start_ms: must be zero or more",
+        ),
+        (
+            ["env.cross_traffic=[{kind: poisson_flows, pareto_shape: 1}]"],
+            r"env.cross_traffic\[0\].pareto_shape: must be above 1",
+        ),
+        (["env.flows=[{scheme: agent},{scheme: agent}]", "history=count"], "history.window_kind: must be time"),
+        (
+            ["env.flows=[{scheme: agent},{scheme: agent}]", "env.action_delay_ms=101"],
+            "env.action_delay_ms: must not exceed the observation window",
         ),
         (["transport.window.initial_packets=0"], "transport.window.initial_packets: must be at least 1"),
     ],
@@ -352,7 +398,9 @@ def test_a_good_run_passes(trace: Path, tmp_path: Path) -> None:
         ("scenarios[1].uplink.mbps.low: x", "env.scenarios.umts.uplink.mbps.low: x"),
         ("flows[0].controller.beta: x", "agent.controller.beta: x"),
         ("flows[0].app.on_ms: x", "env.app.on_ms: x"),
-        ("flows[2].start_ms: x", "env.cross_flows[1].start_ms: x"),
+        ("flows[2].start_ms: x", "env.flows[2].start_ms: x"),
+        ("flows[0].stop_ms: x", "env.flows[0].stop_ms: x"),
+        ("cross_traffic[1].mbps: x", "env.cross_traffic[1].mbps: x"),
         ("observation.history: x", "history.length: x"),
         ("observation.window_ms: x", "history.window_ms: x"),
         ("action_delay.ms: x", "env.action_delay_ms: x"),

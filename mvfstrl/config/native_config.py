@@ -3,6 +3,7 @@ user's form differs from the native one; the native parser checks all of it agai
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,12 +18,16 @@ from mvfstrl.native_defaults import native_default
 
 
 def native_config(cfg: Config, agent: AgentConfig | None = None) -> dict[str, Any]:
-    """The native configuration. `agent` replaces the one that drives flow 0, the observed one."""
+    """The native configuration. `agent` replaces the one that drives flow 0 and all flows of scheme agent."""
     if not cfg.env.scenarios:
         raise ConfigError("env: names no scenario")
     return {
         "scenarios": [native_scenario(name, s, cfg.env) for name, s in cfg.env.scenarios.items()],
         "flows": _flows(cfg, agent if agent is not None else cfg.agent),
+        "cross_traffic": [
+            _cross_traffic(f"env.cross_traffic[{i}]", traffic)
+            for i, traffic in enumerate(cfg.env.cross_traffic)
+        ],
         "transport": cfg.transport,
         "observation": {
             "window_kind": cfg.history.window_kind,
@@ -56,30 +61,52 @@ def of_kind(family: str, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+AGENT = "agent"
+"""The scheme of flows that the agent of the run drives, or the scheme under test."""
+
+
 def _flows(cfg: Config, agent: AgentConfig) -> list[dict[str, Any]]:
-    observed = native_default("flows.0")
-    observed["controller"] = controller(agent)
-    observed["app"] = _app("env.app", cfg.env.app)
-    return [
-        observed,
-        *(_cross_flow(f"env.cross_flows[{i}]", flow) for i, flow in enumerate(cfg.env.cross_flows)),
-    ]
+    if not cfg.env.flows or cfg.env.flows[0].get("scheme") != AGENT:
+        raise ConfigError(f"env.flows: the first flow's scheme must be {AGENT}")
+    return [_flow(f"env.flows[{i}]", flow, cfg, agent) for i, flow in enumerate(cfg.env.flows)]
 
 
-def _cross_flow(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """`scheme` and, beside it, the keys of a native flow; `controller` holds the scheme's knobs."""
+def _flow(key: str, given: Mapping[str, Any], cfg: Config, agent: AgentConfig) -> dict[str, Any]:
+    """`scheme` and, beside it, the keys of a native flow; `controller` holds a classic scheme's knobs."""
     flow: dict[str, Any] = native_default("flows.0")
     _refuse_unknown(key, given, {"scheme": None, **flow})
-    schemes = [name for name in SCHEMES if name != "random"]
-    scheme = given.get("scheme")
-    if scheme not in schemes:
-        raise ConfigError(f"{key}.scheme: must be one of {', '.join(schemes)}, got {scheme!r}")
     flow |= {name: value for name, value in given.items() if name != "scheme"}
-    flow["controller"] = of_kind(
-        "controller", f"{key}.controller", {**given.get("controller", {}), "kind": scheme}
-    )
-    flow["app"] = _app(f"{key}.app", flow["app"])
+    if given.get("scheme") == AGENT:
+        if "controller" in given:
+            raise ConfigError(f"{key}.controller: the agent's is given by agent, not here")
+        flow["controller"] = controller(agent)
+        flow["app"] = _app(f"{key}.app", given["app"]) if "app" in given else _app("env.app", cfg.env.app)
+    else:
+        flow["controller"] = _classic(key, given, (AGENT, *SCHEMES))
+        flow["app"] = _app(f"{key}.app", flow["app"])
     return flow
+
+
+def _classic(key: str, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    scheme = given.get("scheme")
+    if scheme not in known:
+        near = difflib.get_close_matches(str(scheme), known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"{key}.scheme: must be one of {', '.join(known)}, got {scheme!r}{hint}")
+    return of_kind("controller", f"{key}.controller", {**given.get("controller", {}), "kind": scheme})
+
+
+def _cross_traffic(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """As the native form, with `scheme` beside the `controller` of short flows."""
+    traffic = {name: value for name, value in given.items() if name not in ("scheme", "controller")}
+    traffic = of_kind("cross_traffic", key, traffic)
+    if "controller" in traffic:
+        classic = tuple(name for name in SCHEMES if name != "random")
+        named = {"scheme": traffic["controller"]["kind"], **given}
+        traffic["controller"] = _classic(key, named, classic)
+    else:
+        _refuse_unknown(key, given, traffic)
+    return traffic
 
 
 def _app(key: str, given: Any) -> dict[str, Any]:

@@ -98,9 +98,11 @@ class EnvConfig:
     """env=trace: an episode starts at a random place of the part; false: at offset_ms."""
     offset_ms: float = field(default_factory=native("kinds.rate.trace.offset_ms"))
     app: Any = field(default_factory=native("flows.0.app.kind"))
-    """What the observed flow sends: bulk, fixed_size, on_off, or `{kind: on_off, on_ms: 500, ...}`."""
-    cross_flows: list[dict[str, Any]] = field(default_factory=list)
-    """Flows that share the path: `{scheme: cubic, start_ms: 5000, ...}` each."""
+    """What the agents' flows send: bulk, fixed_size, on_off, or `{kind: on_off, on_ms: 500, ...}`."""
+    flows: list[dict[str, Any]] = field(default_factory=lambda: [{"scheme": "agent"}])
+    """Who shares the path: `{scheme: cubic, start_ms: 5000, ...}` each; the first one's scheme is `agent`."""
+    cross_traffic: list[dict[str, Any]] = field(default_factory=list)
+    """What else crosses the data link: `{kind: constant, mbps: 3, ...}` each, or on_off, poisson_flows."""
     action_delay_ms: Any = field(default_factory=native("action_delay.ms"))
     """From the close of an observation to its action's effect: a number, `[low, high]` or a list of measured
     delays, `{samples: [...]}`."""

@@ -115,8 +115,8 @@ def _check_traces(cfg: Config) -> None:
 # The native parser's keys, as the user writes them.
 _NATIVE_KEYS = (
     (r"^flows\[0\]\.controller", "agent.controller"),
-    (r"^flows\[0\]", "env"),
-    (r"^flows\[(\d+)\]", lambda match: f"env.cross_flows[{int(match[1]) - 1}]"),
+    (r"^flows\[0\]\.app", "env.app"),
+    (r"^(flows|cross_traffic)\[", r"env.\1["),
     (r"^observation\.history", "history.length"),
     (r"^observation\.", "history."),
     (r"^actions\.list", "actions.choices"),

@@ -38,7 +38,7 @@ py::array bool_view(const std::vector<std::uint8_t>& data, const py::object& own
 
 // One round's results: arrays over the group's memory.
 struct StepBatch {
-  py::array observation, reward, terminated, truncated, first, job, skipped, window_packets;
+  py::array observation, reward, terminated, truncated, first, active, over, job, skipped, window_packets;
 };
 
 StepBatch make_batch(const StepArrays& a, const py::object& owner) {
@@ -49,6 +49,8 @@ StepBatch make_batch(const StepArrays& a, const py::object& owner) {
           .terminated = bool_view(a.terminated, owner),
           .truncated = bool_view(a.truncated, owner),
           .first = bool_view(a.first, owner),
+          .active = bool_view(a.active, owner),
+          .over = bool_view(a.over, owner),
           .job = view(a.job, {rows}, owner),
           .skipped = view(a.skipped, {rows}, owner),
           .window_packets = view(a.window_packets, {rows}, owner)};
@@ -173,6 +175,8 @@ void bind_step_batch(py::module_& module) {
       .def_readonly("terminated", &StepBatch::terminated)
       .def_readonly("truncated", &StepBatch::truncated)
       .def_readonly("first", &StepBatch::first)
+      .def_readonly("active", &StepBatch::active)
+      .def_readonly("over", &StepBatch::over)
       .def_readonly("job", &StepBatch::job)
       .def_readonly("skipped", &StepBatch::skipped)
       .def_readonly("window_packets", &StepBatch::window_packets);
@@ -187,6 +191,7 @@ void bind_vector_environment(py::module_& module) {
       .def_property_readonly("num_envs", &VectorEnvironment::num_envs)
       .def_property_readonly("num_groups", &VectorEnvironment::num_groups)
       .def_property_readonly("group_size", &VectorEnvironment::group_size)
+      .def_property_readonly("num_agents", &VectorEnvironment::num_agents)
       .def_property_readonly("observation_size", &VectorEnvironment::observation_size)
       .def_property_readonly("num_actions", &VectorEnvironment::num_actions)
       .def("reset", &VectorEnvironment::reset, py::arg("group"))

@@ -32,7 +32,7 @@ LinkLogs play(EnvironmentConfig config, std::uint64_t seed, std::int32_t scenari
   }
   LinkLogs logs;
   Simulation simulation(shared.scenarios.sample(seed, scenario), shared.config.flows, shared.config.transport,
-                        shared.config.transport.window, seed);
+                        shared.config.transport.window, seed, shared.config.cross_traffic);
   simulation.record(logs.data, logs.acks);
   simulation.run_until(TimePoint::zero() + shared.config.episode);
   simulation.finish();

@@ -100,8 +100,8 @@ struct ScenarioConfig {
   std::optional<std::int64_t> overhead_bytes;
 };
 
-// The congestion control of a flow. `ExternalConfig` is driven by the agent's actions, `RandomActions` by
-// uniformly random ones of the same set; both only for flow 0.
+// The congestion control of a flow. `ExternalConfig` is driven by an agent's actions, `RandomActions` by
+// uniformly random ones of the same set.
 struct RandomActions {};
 
 template <class... Controllers>
@@ -128,6 +128,34 @@ struct FlowConfig {
   AppConfig app = BulkApp{};
 };
 
+// Traffic on the data link beside the flows.
+struct TrafficSpan {
+  Bandwidth rate = Bandwidth::from_mbps(3);
+  Duration start;
+  std::optional<Duration> stop;  // nothing begins from then on
+};
+// Full packets at even distances that nobody acknowledges, whatever becomes of them; the rate counts bytes on
+// the link.
+struct ConstantTraffic : TrafficSpan {};
+// The same in bursts; the rate is that within a burst.
+struct OnOffTraffic : TrafficSpan {
+  Duration on = Duration::from_ms(1000);  // mean where exponential, else the length
+  Duration off = Duration::from_ms(1000);
+  bool exponential = true;
+};
+// Transfers that begin as a Poisson process, each a connection of its own; the rate is the mean of the bytes
+// that they bring, UDP payload.
+enum class SizeDistribution { kFixed, kExponential, kPareto };
+struct ShortFlows : TrafficSpan {
+  SizeDistribution size = SizeDistribution::kExponential;
+  ByteCount mean_size{100'000};
+  double pareto_shape = 1.2;    // above 1; web transfers: 1.0 to 1.3 (Crovella and Bestavros 1997)
+  std::int64_t max_flows = 64;  // under way at once; a transfer that comes to so many is turned away
+  SchemeConfig controller = CubicConfig{};
+};
+using CrossTrafficConfig = std::variant<ConstantTraffic, OnOffTraffic, ShortFlows>;
+inline constexpr std::array<const char*, 3> kTrafficKinds = {"constant", "on_off", "poisson_flows"};
+
 // How long the answer to an observation takes.
 struct ConstantDelay {
   Duration delay = Duration::from_ms(5);
@@ -143,7 +171,8 @@ using ActionDelayConfig = std::variant<ConstantDelay, UniformDelay, EmpiricalDel
 
 struct EnvironmentConfig {
   std::vector<ScenarioConfig> scenarios = {ScenarioConfig{}};
-  std::vector<FlowConfig> flows = {FlowConfig{}};  // flow 0 is the one observed
+  std::vector<FlowConfig> flows = {FlowConfig{}};  // flow 0 is always observed, others where they are agents
+  std::vector<CrossTrafficConfig> cross_traffic;
   TransportConfig transport;
   ObservationConfig observation;
   ActionConfig actions;

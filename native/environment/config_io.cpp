@@ -15,6 +15,9 @@ constexpr EnumName<WindowKind> kWindowKinds[] = {{WindowKind::kTime, "time"}, {W
 
 constexpr std::array<const char*, 3> kAppKinds = {"bulk", "fixed_size", "on_off"};
 constexpr std::array<const char*, 5> kRewardKinds = {"log_ratio", "linear", "power", "aurora", "log_power"};
+constexpr EnumName<SizeDistribution> kSizeDistributions[] = {{SizeDistribution::kFixed, "fixed"},
+                                                             {SizeDistribution::kExponential, "exponential"},
+                                                             {SizeDistribution::kPareto, "pareto"}};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
 
 }  // namespace
@@ -48,6 +51,48 @@ void visit_fields(V& v, FlowConfig& f) {
 }
 static void validate(const FlowConfig& f, const std::string& path) {
   if (f.stop && *f.stop <= f.start) throw ConfigError(path + ".stop_ms", "must be after start_ms");
+}
+
+template <class V>
+void visit_fields(V& v, TrafficSpan& t) {
+  v.field("mbps", t.rate, kPositive);
+  v.field("start_ms", t.start, kNonNegative);
+  v.field("stop_ms", t.stop, kPositive);
+}
+template <class V>
+void visit_fields(V& v, ConstantTraffic& t) {
+  visit_fields(v, static_cast<TrafficSpan&>(t));
+}
+template <class V>
+void visit_fields(V& v, OnOffTraffic& t) {
+  visit_fields(v, static_cast<TrafficSpan&>(t));
+  v.field("on_ms", t.on, kPositive);
+  v.field("off_ms", t.off, kPositive);
+  v.field("exponential", t.exponential);
+}
+template <class V>
+void visit_fields(V& v, ShortFlows& t) {
+  visit_fields(v, static_cast<TrafficSpan&>(t));
+  v.choice("size", t.size, kSizeDistributions);
+  v.field("mean_bytes", t.mean_size, kPositive);
+  v.field("pareto_shape", t.pareto_shape, kPositive);
+  v.field("max_flows", t.max_flows, kAtLeastOne);
+  v.field("controller", t.controller);
+}
+template <class V>
+void visit_fields(V& v, CrossTrafficConfig& t) {
+  v.alternatives("kind", t, kTrafficKinds);
+}
+static void validate(const CrossTrafficConfig& config, const std::string& path) {
+  const auto& span = std::visit([](const auto& traffic) -> const TrafficSpan& { return traffic; }, config);
+  if (span.stop && *span.stop <= span.start) throw ConfigError(path + ".stop_ms", "must be after start_ms");
+  const auto* transfers = std::get_if<ShortFlows>(&config);
+  if (transfers == nullptr) return;
+  if (transfers->pareto_shape <= 1) throw ConfigError(path + ".pareto_shape", "must be above 1");
+  const SchemeConfig& scheme = transfers->controller;
+  if (std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme)) {
+    throw ConfigError(path + ".controller.kind", "must be a classic controller");
+  }
 }
 
 // --- transport ---
@@ -175,6 +220,7 @@ template <class V>
 void visit_fields(V& v, EnvironmentConfig& c) {
   v.field("scenarios", c.scenarios);
   v.field("flows", c.flows);
+  v.field("cross_traffic", c.cross_traffic);
   v.field("transport", c.transport);
   v.field("observation", c.observation);
   v.field("actions", c.actions);
@@ -202,13 +248,6 @@ static void check_scenarios(const EnvironmentConfig& config) {
 
 static void check_flows(const EnvironmentConfig& config) {
   if (config.flows.empty()) throw ConfigError("flows", "must not be empty");
-  for (std::size_t i = 1; i < config.flows.size(); ++i) {
-    const SchemeConfig& scheme = config.flows[i].controller;
-    if (std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme)) {
-      throw ConfigError("flows[" + std::to_string(i) + "].controller.kind",
-                        std::string("only flow 0 may be ") + scheme_name(scheme));
-    }
-  }
 }
 
 namespace {
@@ -232,6 +271,7 @@ Value default_alternatives() {
   return Value(Value::Map{{"rate", alternatives_of<RateScenario>(kRateKinds)},
                           {"controller", alternatives_of<SchemeConfig>(kSchemeKinds)},
                           {"app", alternatives_of<AppConfig>(kAppKinds)},
+                          {"cross_traffic", alternatives_of<CrossTrafficConfig>(kTrafficKinds)},
                           {"reward", alternatives_of<RewardConfig>(kRewardKinds)},
                           {"action_delay", alternatives_of<ActionDelayConfig>(kActionDelayKinds)}});
 }

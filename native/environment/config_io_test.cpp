@@ -25,12 +25,15 @@ Value* at(Value& value, const std::string& path) {
   return node;
 }
 
-Value with(const std::string& path, Value replacement) {
-  Value config = default_config();
+Value set(Value config, const std::string& path, Value replacement) {
   Value* node = at(config, path);
   EXPECT_NE(node, nullptr) << path;
   *node = std::move(replacement);
   return config;
+}
+
+Value with(const std::string& path, Value replacement) {
+  return set(default_config(), path, std::move(replacement));
 }
 
 std::string refusal(const Value& config) {
@@ -122,7 +125,23 @@ TEST(ConfigIo, ChecksAcrossFields) {
   Value flows = default_config();
   auto& list = *at(flows, "flows")->as<Value::List>();
   list.push_back(list[0]);
-  EXPECT_EQ(refusal(flows), "flows[1].controller.kind: only flow 0 may be external");
+  EXPECT_EQ(parse_config(flows).flows.size(), 2U) << "several agents";
+}
+
+TEST(ConfigIo, CrossTraffic) {
+  const Value kinds = *default_alternatives().find("cross_traffic");
+  Value good = default_config();
+  *at(good, "cross_traffic") = Value(Value::List{*kinds.find("constant"), *kinds.find("poisson_flows")});
+  EXPECT_EQ(parse_config(good).cross_traffic.size(), 2U);
+  EXPECT_EQ(refusal(set(good, "cross_traffic.0.stop_ms", Value(0.0))),
+            "cross_traffic[0].stop_ms: must be positive, got 0");
+  EXPECT_EQ(
+      refusal(set(set(good, "cross_traffic.0.start_ms", Value(9.0)), "cross_traffic.0.stop_ms", Value(8.0))),
+      "cross_traffic[0].stop_ms: must be after start_ms");
+  EXPECT_EQ(refusal(set(good, "cross_traffic.1.pareto_shape", Value(1.0))),
+            "cross_traffic[1].pareto_shape: must be above 1");
+  EXPECT_EQ(refusal(set(good, "cross_traffic.1.controller", Value(Value::Map{{"kind", "random"}}))),
+            "cross_traffic[1].controller.kind: must be a classic controller");
 }
 
 TEST(ConfigIo, AWholeNumberMayBeWrittenAsAFloat) {

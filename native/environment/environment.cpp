@@ -2,17 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <stdexcept>
 #include <utility>
 
-#include "congestion/external.h"
-
 namespace mvfstrl {
-namespace {
-
-enum Stream : std::uint64_t { kActionDelayStream = 201, kRandomActionStream };
-
-}  // namespace
 
 EnvironmentShared::EnvironmentShared(EnvironmentConfig configuration)
     : config(std::move(configuration)),
@@ -20,19 +12,20 @@ EnvironmentShared::EnvironmentShared(EnvironmentConfig configuration)
       reward(config.reward),
       scenarios(config.scenarios, config.transport.window.packet_size) {
   config.transport.validate();
-  const FlowConfig& observed = config.flows.at(0);
-  if (observed.start >= config.episode) {
-    throw std::invalid_argument("flows[0].start_ms: must be before the episode's end");
-  }
+  check_agents(config);
   // A dry run: every constructor below checks its own part.
   Environment probe(*this);
-  Simulation(scenarios.sample(0), config.flows, config.transport, config.transport.window, 0);
+  Simulation(scenarios.sample(0), config.flows, config.transport, config.transport.window, 0,
+             config.cross_traffic);
 }
 
-Environment::Environment(const EnvironmentShared& shared)
-    : shared_(shared),
-      observer_(shared.config.observation, shared.actions.size()),
-      fixed_size_(std::holds_alternative<FixedSizeApp>(shared.config.flows[0].app)) {}
+Environment::Environment(const EnvironmentShared& shared) : shared_(shared) {
+  const std::vector<std::size_t> flows = agent_flows(shared.config.flows);
+  agents_.reserve(flows.size());  // senders point at them
+  for (std::size_t i = 0; i < flows.size(); ++i) {
+    agents_.emplace_back(shared.config, shared.actions, shared.reward, i, flows[i], flows.size() == 1);
+  }
+}
 
 WindowLimits Environment::agent_limits() const {
   const ActionConfig& actions = shared_.config.actions;
@@ -42,92 +35,72 @@ WindowLimits Environment::agent_limits() const {
           .maximum_packets = actions.max_window_packets};
 }
 
+TimePoint Environment::grid_start() const {
+  return agents_.size() == 1 ? agents_[0].start() : TimePoint::zero();
+}
+
+TimePoint Environment::next_close() const { return agents_.size() == 1 ? agents_[0].window_end() : close_; }
+
+bool Environment::over() const {
+  return cut() || std::all_of(agents_.begin(), agents_.end(), [](const Agent& a) { return a.done(); }) ||
+         (agents_.size() == 1 && agents_[0].transfer_complete());
+}
+
 void Environment::reset(std::uint64_t episode_seed, std::optional<std::int32_t> scenario) {
   const EnvironmentConfig& config = shared_.config;
   const EpisodePath path = shared_.scenarios.sample(episode_seed, scenario);
   seed_ = episode_seed;
   scenario_ = path.scenario;
-  delay_rng_ = Rng(episode_seed, kActionDelayStream);
-  action_rng_ = Rng(episode_seed, kRandomActionStream);
   episode_end_ = TimePoint::zero() + config.episode;
-  finished_ = false;
-  steps_ = skipped_ = 0;
-  return_ = 0;
-
-  simulation_.emplace(path, config.flows, config.transport, agent_limits(), episode_seed);
-  const TimePoint start = TimePoint::zero() + config.flows[0].start;
+  simulation_.emplace(path, config.flows, config.transport, agent_limits(), episode_seed,
+                      config.cross_traffic);
+  for (Agent& agent : agents_) agent.begin_episode(*simulation_, episode_seed);
   if (record_series_) begin_series();
-  // Up to the last moment before flow 0 starts: its first packets belong to its first window.
-  if (start > TimePoint::zero()) run_to(start - Duration::from_ns(1));
-  observer_.reset(start, simulation_->sender(0).stats().congestion_window);
-  simulation_->sender(0).set_observer(this);
 
-  std::optional<Answer> nothing_asked;
-  run_window(nothing_asked);
-  const WindowSummary summary = close_window();
-  if (record_series_) record(summary, shared_.reward.of(summary), false);
+  // Up to the last moment before a single agent's flow starts: its first packets belong to its first window.
+  const TimePoint start = grid_start();
+  if (start > TimePoint::zero()) run_to(start - Duration::from_ns(1));
+  close_ = start + config.observation.window;
+  open_agents();
+  do {
+    run_window();
+  } while (!close_windows() && !over());
+}
+
+void Environment::step(std::span<const std::int32_t> actions) {
+  assert(simulation_ && actions.size() == agents_.size());
+  for (std::size_t i = 0; i < agents_.size(); ++i) {
+    agents_[i].begin_round();
+    if (agents_[i].running()) agents_[i].answer(actions[i]);
+  }
+  do {
+    run_window();
+  } while (!close_windows() && !over());
 }
 
 StepResult Environment::step(std::int32_t action) {
-  assert(simulation_ && !episode_over());
-  StepResult result;
-  std::optional<Answer> outstanding = answer(action);
-  while (true) {
-    run_window(outstanding);
-    const WindowSummary summary = close_window();
-    const double reward = shared_.reward.of(summary);
-    result.reward += reward;
-    const bool skip = outstanding.has_value() && !episode_over();
-    if (record_series_) record(summary, reward, skip);
-    if (!skip) break;
-    ++result.skipped;
+  step(std::span<const std::int32_t>(&action, 1));
+  return agents_[0].result();
+}
+
+void Environment::open_agents() {
+  const bool alone = agents_.size() == 1;
+  for (Agent& agent : agents_) {
+    if (agent.waiting() && (alone || agent.start() < close_)) {
+      agent.open(alone ? agent.start() : close_ - shared_.config.observation.window);
+    }
   }
-  result.terminated = finished_;
-  result.truncated = !finished_ && episode_over();
-  ++steps_;
-  skipped_ += result.skipped;
-  return_ += result.reward;
-  return result;
 }
 
-std::optional<Environment::Answer> Environment::answer(std::int32_t action) {
-  const SchemeConfig& scheme = shared_.config.flows[0].controller;
-  if (std::holds_alternative<RandomActions>(scheme)) {
-    action = static_cast<std::int32_t>(action_rng_.below(shared_.actions.size()));
-  } else if (!std::holds_alternative<ExternalConfig>(scheme)) {
-    return std::nullopt;
-  }
-  return Answer{action, simulation_->now() + draw_action_delay()};
-}
-
-Duration Environment::draw_action_delay() {
-  const ActionDelayConfig& config = shared_.config.action_delay;
-  if (const auto* constant = std::get_if<ConstantDelay>(&config)) return constant->delay;
-  if (const auto* uniform = std::get_if<UniformDelay>(&config)) {
-    return Duration::from_ms_f(delay_rng_.uniform(uniform->low.to_ms(), uniform->high.to_ms()));
-  }
-  const auto& samples = std::get<EmpiricalDelay>(config).samples;
-  return samples[delay_rng_.below(samples.size())];
-}
-
-void Environment::take_effect(const Answer& answer) {
-  auto& controller = static_cast<ExternalController&>(simulation_->sender(0).controller());
-  const ByteCount window =
-      shared_.actions.apply(static_cast<std::size_t>(answer.action), controller.congestion_window());
-  controller.set_window(window);
-  observer_.on_action(static_cast<std::size_t>(answer.action), controller.congestion_window());
-  if (record_series_) series_.on_action(0, answer.action);
-  simulation_->pump(0);
-}
-
-void Environment::run_window(std::optional<Answer>& outstanding) {
-  window_full_ = false;
-  while (!window_full_ && !episode_over()) {
-    const TimePoint close = std::min(observer_.window_end(), episode_end_);
-    if (outstanding && outstanding->due <= close) {
-      run_to(outstanding->due);
-      if (simulation_->now() < outstanding->due) continue;  // interrupted
-      take_effect(*std::exchange(outstanding, std::nullopt));
+void Environment::run_window() {
+  while (!cut() && !(agents_.size() == 1 && (agents_[0].window_full() || agents_[0].transfer_complete()))) {
+    const TimePoint close = std::min(next_close(), episode_end_);
+    if (Agent* agent = first_due(close)) {
+      const TimePoint due = agent->due();
+      run_to(due);
+      if (simulation_->now() < due) continue;  // interrupted
+      const std::int32_t action = agent->take_effect();
+      if (record_series_) series_.on_action(agent->flow(), action);
       continue;
     }
     run_to(close);
@@ -135,28 +108,35 @@ void Environment::run_window(std::optional<Answer>& outstanding) {
   }
 }
 
-void Environment::on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
-                           const ConnectionStats& stats) {
-  window_full_ |= observer_.on_event(now, ack, loss, rtt, stats);
-  if (fixed_size_ && simulation_->finished()) finished_ = true;
-  if (window_full_ || finished_) simulation_->interrupt();
+Agent* Environment::first_due(TimePoint until) {
+  Agent* first = nullptr;
+  for (Agent& agent : agents_) {
+    if (agent.due() > until) continue;
+    if (first == nullptr || agent.due() < first->due()) first = &agent;
+  }
+  return first;
 }
 
-WindowSummary Environment::close_window() {
-  Sender& sender = simulation_->sender(0);
-  return observer_.close_window(simulation_->now(), sender.rtt(), sender.stats());
-}
-
-double Environment::window_packets() {
-  const ByteCount window = simulation_->sender(0).stats().congestion_window;
-  return static_cast<double>(window.value()) /
-         static_cast<double>(shared_.config.transport.window.packet_size.value());
+bool Environment::close_windows() {
+  const bool episode_over = over();
+  bool asked = false;
+  for (Agent& agent : agents_) {
+    if (!agent.running()) continue;
+    const ClosedWindow closed = agent.close_window(episode_over);
+    if (record_series_) series_.on_observed(agent.flow(), closed.reward, closed.mean_rtt, closed.skipped);
+    asked |= !closed.skipped;
+  }
+  if (record_series_ && simulation_->now() >= series_.due()) series_.close();
+  if (agents_.size() > 1) {
+    close_ += shared_.config.observation.window;
+    open_agents();
+  }
+  return asked;
 }
 
 void Environment::run_to(TimePoint until) {
   while (record_series_ && series_.due() < until) {
-    const TimePoint due = series_.due();
-    simulation_->run_until(due);
+    simulation_->run_until(series_.due());
     if (simulation_->interrupted()) return;
     series_.close();
   }
@@ -169,32 +149,39 @@ void Environment::begin_series() {
   const ObservationConfig& observation = shared_.config.observation;
   const Duration window =
       observation.window_kind == WindowKind::kTime ? observation.window : Duration::from_ms(100);
-  const Duration head = Duration::from_ns(shared_.config.flows[0].start.ns() % window.ns());
+  const Duration head = Duration::from_ns((grid_start() - TimePoint::zero()).ns() % window.ns());
   series_.begin(*simulation_, shared_.config.flows, TimePoint::zero() + (head.is_zero() ? window : head),
                 window, shared_.config.transport.window.packet_size);
 }
 
-void Environment::record(const WindowSummary& summary, double reward, bool skipped) {
-  series_.on_observed(0, reward, summary.mean_rtt, skipped);
-  if (simulation_->now() >= series_.due()) series_.close();
-}
-
 EpisodeReport Environment::finish() {
+  const bool complete = agents_[0].transfer_complete() && agents_.size() == 1;
+  for (Agent& agent : agents_) agent.detach();
+  if (!complete && !cut()) run_to(episode_end_);
   EpisodeReport report;
   report.seed = seed_;
   report.scenario_index = scenario_;
   report.scenario = shared_.scenarios.name(scenario_);
-  report.steps = steps_;
-  report.episode_return = return_;
-  report.skipped_observations = skipped_;
-  report.terminated = finished_;
+  report.steps = agents_[0].steps();
+  report.episode_return = agents_[0].episode_return();
+  report.skipped_observations = agents_[0].skipped();
+  report.terminated = agents_[0].transfer_complete();
   report.length_ms = simulation_->now().to_ms();
-  simulation_->sender(0).set_observer(nullptr);
   const auto outcomes = simulation_->finish();
   if (record_series_) report.series = series_.finish();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const SchemeConfig& scheme = shared_.config.flows[i].controller;
     report.flows.push_back(report_flow(static_cast<std::int32_t>(i), scheme_name(scheme), outcomes[i]));
+  }
+  const auto traffic = simulation_->traffic_outcomes();
+  for (std::size_t i = 0; i < traffic.size(); ++i) {
+    report.cross_traffic.push_back(report_traffic(shared_.config.cross_traffic[i], traffic[i]));
+  }
+  for (const Agent& agent : agents_) {
+    FlowReport& flow = report.flows[agent.flow()];
+    flow.steps = agent.steps();
+    flow.episode_return = agent.episode_return();
+    flow.skipped_observations = agent.skipped();
   }
   return report;
 }

@@ -1,11 +1,16 @@
-// One reinforcement-learning environment: flow 0 of a simulation, observed window by window and driven by
-// actions that take effect a while after the observation that they answer.
+// One reinforcement-learning environment: agents, each driving a flow of one simulation, observed window by
+// window, by actions that take effect a while after the observation that they answer. Flow 0 is the first
+// agent's, whatever its controller; further ones are those of the flows that wait for actions.
 //
 // Time of one decision. The observation window closes at T: step()'s previous call has returned it. The
 // answer is `action_delay` on its way; packets keep flowing. At T + action_delay the action changes the
 // window. Windows that close before that are skipped: nobody is asked, they are counted, and their rewards
 // are added to the step whose answer was outstanding. The first window that closes once the action is in
 // effect ends the step. An answer due at the very instant of a close is in time for it.
+//
+// A single agent's windows begin when its flow starts. Those of several close together, at whole windows from
+// the episode's start; an agent's first is the one in which its flow starts. Their action delays do not
+// exceed a window, so nothing is skipped and a step is a window for all of them.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +18,13 @@
 #include <span>
 #include <vector>
 
-#include "congestion/observer.h"
+#include "environment/agent.h"
 #include "environment/config.h"
 #include "environment/report.h"
 #include "environment/scenario.h"
 #include "environment/series.h"
 #include "environment/simulation.h"
 #include "observe/action_set.h"
-#include "observe/observer.h"
 #include "observe/reward.h"
 
 namespace mvfstrl {
@@ -36,32 +40,33 @@ struct EnvironmentShared {
   ScenarioDistribution scenarios;
 };
 
-struct StepResult {
-  double reward = 0;
-  bool terminated = false;   // flow 0's transfer is complete
-  bool truncated = false;    // the episode's length is reached
-  std::int32_t skipped = 0;  // windows that closed while the answer was outstanding
-};
-
-class Environment final : private ConnectionObserver {
+class Environment {
  public:
   // `shared` must outlive the environment.
   explicit Environment(const EnvironmentShared& shared);
 
-  // Starts an episode and runs to the close of its first window. `scenario` none: drawn by weight.
+  // Starts an episode and runs to the first close of a window. `scenario` none: drawn by weight.
   void reset(std::uint64_t episode_seed, std::optional<std::int32_t> scenario = std::nullopt);
 
-  // Answers the latest observation and runs to the next. `action` < action count; ignored unless flow 0's
-  // scheme is `external`. Not to be called after a step that ended the episode.
+  // Answers the latest observations, an action an agent, and runs to the next. Each is below the action
+  // count; those of inactive agents and of flows that classic controllers drive are ignored. Not to be called
+  // when the episode is over.
+  void step(std::span<const std::int32_t> actions);
+  // The same for a single agent.
   StepResult step(std::int32_t action);
+  // Cut at its length, or over for every agent.
+  bool over() const;
 
-  // The observation of the latest closed window.
-  void write_observation(std::span<float> out) const { observer_.write_observation(out); }
-  std::size_t observation_size() const { return observer_.size(); }
+  std::size_t agent_count() const { return agents_.size(); }
+  const Agent& agent(std::size_t number) const { return agents_[number]; }
+  // The first agent's.
+  void write_observation(std::span<float> out) const { agents_[0].write_observation(out); }
+  std::size_t observation_size() const { return agents_[0].observation_size(); }
+  double window_packets() const { return agents_[0].window_packets(); }
   std::int32_t scenario() const { return scenario_; }
-  double window_packets();
 
-  // Ends the episode and says what came of it (all but `env` and `episode`). Once an episode.
+  // Ends the episode, of which flows whose agents are done may still have a part to play, and says what came
+  // of it (all but `env` and `episode`). Once an episode.
   EpisodeReport finish();
 
   // Whether reports hold series, from the next reset on.
@@ -70,43 +75,32 @@ class Environment final : private ConnectionObserver {
   Simulation* simulation() { return simulation_ ? &*simulation_ : nullptr; }
 
  private:
-  struct Answer {
-    std::int32_t action;
-    TimePoint due;
-  };
-
-  void on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
-                const ConnectionStats& stats) override;
   WindowLimits agent_limits() const;
-  std::optional<Answer> answer(std::int32_t action);
-  Duration draw_action_delay();
-  void take_effect(const Answer& answer);
-  // Runs until a window closes or the episode ends; lets `outstanding` take effect on the way.
-  void run_window(std::optional<Answer>& outstanding);
-  WindowSummary close_window();
+  // Where observation windows may begin: flow 0's start, or the episode's where there are several agents.
+  TimePoint grid_start() const;
+  TimePoint next_close() const;
+  void open_agents();
+  // Runs until the next window closes or the episode ends; lets outstanding answers take effect on the way.
+  void run_window();
+  Agent* first_due(TimePoint until);
+  // True if an agent has an observation to be answered.
+  bool close_windows();
   // Runs to `until`, or to an interrupt, and closes the series' windows on the way.
   void run_to(TimePoint until);
   void begin_series();
-  void record(const WindowSummary& summary, double reward, bool skipped);
-  bool episode_over() const { return finished_ || simulation_->now() >= episode_end_; }
+  bool cut() const { return simulation_->now() >= episode_end_; }
 
   const EnvironmentShared& shared_;
-  Observer observer_;
-  SeriesRecorder series_;  // while record_series_
-  std::optional<Simulation> simulation_;
-  bool fixed_size_;  // flow 0 ends by itself
   bool record_series_ = false;
+  SeriesRecorder series_;
+  std::optional<Simulation> simulation_;
+  std::vector<Agent> agents_;
 
   // The episode.
   std::uint64_t seed_ = 0;
   std::int32_t scenario_ = 0;
-  Rng delay_rng_, action_rng_;
   TimePoint episode_end_;
-  bool window_full_ = false;  // a count window
-  bool finished_ = false;
-  std::int64_t steps_ = 0;
-  std::int64_t skipped_ = 0;
-  double return_ = 0;
+  TimePoint close_;  // several agents: when their windows close next
 };
 
 }  // namespace mvfstrl

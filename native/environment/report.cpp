@@ -26,6 +26,28 @@ Value flow_value(const FlowReport& f) {
       {"queue_drops", f.queue_drops},
       {"random_losses", f.random_losses},
       {"in_flight_packets", f.in_flight_packets},
+      {"return", f.episode_return},
+      {"steps", f.steps},
+      {"skipped_observations", f.skipped_observations},
+  });
+}
+
+Value traffic_value(const TrafficReport& t) {
+  return Value(Value::Map{
+      {"kind", t.kind},
+      {"throughput_mbps", t.throughput_mbps},
+      {"queue_delay_mean_ms", t.queue_delay_mean_ms},
+      {"queue_delay_p95_ms", t.queue_delay_p95_ms},
+      {"loss", t.loss},
+      {"sent_packets", t.sent_packets},
+      {"delivered_packets", t.delivered_packets},
+      {"in_flight_packets", t.in_flight_packets},
+      {"completed", t.completed},
+      {"unfinished", t.unfinished},
+      {"blocked", t.blocked},
+      {"completion_mean_ms", t.completion_mean_ms},
+      {"completion_p50_ms", t.completion_p50_ms},
+      {"completion_p95_ms", t.completion_p95_ms},
   });
 }
 
@@ -52,6 +74,7 @@ Value series_value(const std::vector<SeriesPoint>& series) {
       {"reward", column(series, &SeriesPoint::reward)},
       {"rtt_ms", column(series, &SeriesPoint::rtt_ms)},
       {"skipped", column(series, &SeriesPoint::skipped)},
+      {"cross_mbps", column(series, &SeriesPoint::cross_mbps)},
   });
 }
 
@@ -85,7 +108,31 @@ FlowReport report_flow(std::int32_t index, const std::string& scheme, const Flow
   return r;
 }
 
+TrafficReport report_traffic(const CrossTrafficConfig& config, const TrafficOutcome& o) {
+  TrafficReport r;
+  r.kind = kTrafficKinds[config.index()];
+  if (o.active > Duration::zero()) {
+    r.throughput_mbps = Bandwidth::from_bytes_over(o.link_bytes, o.active).to_mbps();
+  }
+  r.queue_delay_mean_ms = o.sojourn.mean().to_ms();
+  r.queue_delay_p95_ms = o.sojourn.percentile(0.95).to_ms();
+  const std::int64_t known = o.sent.packets - o.in_flight.packets;
+  r.loss = ratio(static_cast<double>(known - o.delivered.packets), static_cast<double>(known));
+  r.sent_packets = o.sent.packets;
+  r.delivered_packets = o.delivered.packets;
+  r.in_flight_packets = o.in_flight.packets;
+  r.completed = o.completed;
+  r.unfinished = o.unfinished;
+  r.blocked = o.blocked;
+  r.completion_mean_ms = o.completion.mean().to_ms();
+  r.completion_p50_ms = o.completion.percentile(0.50).to_ms();
+  r.completion_p95_ms = o.completion.percentile(0.95).to_ms();
+  return r;
+}
+
 Value to_value(const EpisodeReport& report) {
+  Value::List traffic;
+  for (const TrafficReport& source : report.cross_traffic) traffic.push_back(traffic_value(source));
   Value::List flows;
   for (const FlowReport& flow : report.flows) flows.push_back(flow_value(flow));
   Value::Map map{
@@ -100,6 +147,7 @@ Value to_value(const EpisodeReport& report) {
       {"terminated", report.terminated},
       {"length_ms", report.length_ms},
       {"flows", std::move(flows)},
+      {"cross_traffic", std::move(traffic)},
   };
   if (!report.series.empty()) map.emplace_back("series", series_value(report.series));
   return Value(std::move(map));

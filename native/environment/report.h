@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "environment/cross_traffic.h"
 #include "environment/flow.h"
 #include "environment/series.h"
 #include "environment/value.h"
@@ -31,6 +33,30 @@ struct FlowReport {
   std::int64_t queue_drops = 0;
   std::int64_t random_losses = 0;
   std::int64_t in_flight_packets = 0;
+  // Of observed flows alone; the return is not a number for others.
+  double episode_return = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t steps = 0;
+  std::int64_t skipped_observations = 0;
+};
+
+// One source of cross traffic.
+struct TrafficReport {
+  std::string kind;
+  double throughput_mbps = 0;  // through the bottleneck and to its end, over the source's active time
+  double queue_delay_mean_ms = 0;
+  double queue_delay_p95_ms = 0;
+  double loss = 0;  // of the packets whose fate is known
+  std::int64_t sent_packets = 0;
+  std::int64_t delivered_packets = 0;
+  std::int64_t in_flight_packets = 0;
+  // Of short transfers; times from the first byte's sending to the last one's acknowledgement, zero without
+  // any.
+  std::int64_t completed = 0;
+  std::int64_t unfinished = 0;
+  std::int64_t blocked = 0;
+  double completion_mean_ms = 0;
+  double completion_p50_ms = 0;
+  double completion_p95_ms = 0;
 };
 
 struct EpisodeReport {
@@ -39,16 +65,18 @@ struct EpisodeReport {
   std::uint64_t seed = 0;    // reproduces the episode, given the scenario
   std::int32_t scenario_index = 0;
   std::string scenario;
-  std::int64_t steps = 0;  // decisions
+  std::int64_t steps = 0;  // decisions of flow 0, whose are the return and what was skipped, too
   double episode_return = 0;
   std::int64_t skipped_observations = 0;
   bool terminated = false;  // flow 0's transfer was complete; else cut at the episode's length
   double length_ms = 0;
   std::vector<FlowReport> flows;
+  std::vector<TrafficReport> cross_traffic;
   std::vector<SeriesPoint> series;  // empty unless asked for
 };
 
 FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& outcome);
+TrafficReport report_traffic(const CrossTrafficConfig& config, const TrafficOutcome& outcome);
 
 // Key by field name; `episode_return` is "return"; `series` is a mapping of columns, absent where empty.
 Value to_value(const EpisodeReport& report);

@@ -13,6 +13,7 @@ void SeriesRecorder::begin(Simulation& simulation, const std::vector<FlowConfig>
   offered_ = ByteCount::zero();
   ends_.clear();
   flows_.clear();
+  cross_.clear();
   for (const FlowConfig& flow : flows) {
     FlowSeries series;
     series.start = TimePoint::zero() + flow.start;
@@ -64,14 +65,14 @@ void SeriesRecorder::close_flow(std::size_t index, double capacity_mbps) {
 // The link is worked off lazily: a departure may be told of after its window was closed.
 void SeriesRecorder::absorb_departures() {
   for (const LinkEvent& event : log_) {
-    if (event.kind != LinkEvent::Kind::kDeparture || event.flow >= flows_.size()) continue;
-    FlowSeries& series = flows_[event.flow];
-    if (event.at > series.stop) continue;
+    if (event.kind != LinkEvent::Kind::kDeparture) continue;
+    const bool cross = event.flow >= flows_.size();
+    if (!cross && event.at > flows_[event.flow].stop) continue;
+    auto& windows = cross ? cross_ : flows_[event.flow].departures;
     const std::size_t window = window_of(event.at);
-    if (series.departures.size() <= window) series.departures.resize(window + 1);
-    Departures& departures = series.departures[window];
-    departures.total.add(event.size_bytes);
-    departures.sojourn += event.at - event.entered;
+    if (windows.size() <= window) windows.resize(window + 1);
+    windows[window].total.add(event.size_bytes);
+    windows[window].sojourn += event.at - event.entered;
   }
   log_.clear();
 }
@@ -98,11 +99,15 @@ std::vector<SeriesPoint> SeriesRecorder::finish() {
   absorb_departures();
   if (end > start_of(ends_.size())) close();
   std::vector<SeriesPoint> result;
+  cross_.resize(ends_.size());
   for (FlowSeries& series : flows_) {
     series.departures.resize(ends_.size());
     for (std::size_t i = 0; i < ends_.size(); ++i) {
       if (series.start >= ends_[i] || series.stop <= start_of(i)) continue;
-      complete(series.points[i], series.departures[i], ends_[i] - start_of(i));
+      const Duration length = ends_[i] - start_of(i);
+      complete(series.points[i], series.departures[i], length);
+      series.points[i].cross_mbps =
+          Bandwidth::from_bytes_over(ByteCount(cross_[i].total.bytes), length).to_mbps();
       result.push_back(series.points[i]);
     }
   }

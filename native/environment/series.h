@@ -23,6 +23,7 @@ struct SeriesPoint {
   std::int64_t sent_packets = 0;
   std::int64_t lost_packets = 0;  // that the sender declared lost in the window
   double loss = 0;                // the same over those sent, at most 1
+  double cross_mbps = 0;          // of the cross traffic, whatever the flow
 
   // Of observed flows alone.
   std::int64_t action = -1;  // the last that took effect in the window; -1: none
@@ -77,7 +78,8 @@ class SeriesRecorder {
   ByteCount offered_;  // at the last close
   std::vector<TimePoint> ends_;
   std::vector<FlowSeries> flows_;
-  LinkLog log_;  // since the last close
+  std::vector<Departures> cross_;  // cross traffic's, a window each
+  LinkLog log_;                    // since the last close
 };
 
 }  // namespace mvfstrl

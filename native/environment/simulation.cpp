@@ -7,7 +7,7 @@
 namespace mvfstrl {
 namespace {
 
-enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream, kControllerStream };
+enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream, kControllerStream, kCrossStream };
 
 ControllerConfig controller_of(const SchemeConfig& scheme) {
   return std::visit(
@@ -47,7 +47,7 @@ Tally waiting(const Ring<Flow::Delayed>& line) {
 
 Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& flows,
                        const TransportConfig& transport, const WindowLimits& agent_limits,
-                       std::uint64_t episode_seed)
+                       std::uint64_t episode_seed, const std::vector<CrossTrafficConfig>& cross_traffic)
     : data_(path.uplink, Direction::Order::kLinkLossDelay, Rng(episode_seed, kDataStream)),
       acks_(path.downlink, Direction::Order::kDelayLossLink, Rng(episode_seed, kAckStream)),
       delay_(path.uplink.delay),
@@ -63,11 +63,20 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
                                 Rng(episode_seed, kFlowStream).fork(i));
     flows_.emplace_back(i, std::move(sender), transport, flows[i], empty_rtt);
   }
+  if (!cross_traffic.empty()) {
+    cross_ =
+        std::make_unique<CrossTraffic>(cross_traffic, static_cast<std::uint32_t>(flows.size()), transport,
+                                       overhead_bytes_, empty_rtt, Rng(episode_seed, kCrossStream));
+  }
 }
 
 TimePoint Simulation::next_event() const {
   TimePoint next = std::min(data_.next_event(), acks_.next_event());
   for (const Flow& flow : flows_) next = std::min(next, flow.next());
+  if (cross_) {
+    next = std::min(next, cross_->next_source());
+    for (const auto& connection : cross_->connections()) next = std::min(next, connection->flow.next());
+  }
   return next;
 }
 
@@ -83,23 +92,39 @@ void Simulation::run_until(TimePoint until) {
     for (Flow& flow : flows_) {
       if (flow.next() <= now_) serve_flow(flow);
     }
+    if (cross_) serve_cross();
   }
   if (!interrupted_) now_ = until;
 }
 
 void Simulation::deliver_data() {
   Packet packet;
-  while (data_.next_event() <= now_ && data_.advance(now_, packet)) arrive(flows_[packet.flow], packet);
+  while (data_.next_event() <= now_ && data_.advance(now_, packet)) {
+    if (packet.flow < flows_.size()) [[likely]] {
+      arrive(flows_[packet.flow], packet);
+    } else {
+      arrive_cross(packet);
+    }
+  }
   for (Flow& flow : flows_) {
     if (flow.receiver.next_timer() <= now_) send_acks(flow);
   }
+  if (!cross_) return;
+  for (const auto& connection : cross_->connections()) {
+    if (connection->flow.receiver.next_timer() <= now_) send_acks(connection->flow);
+  }
 }
 
-void Simulation::arrive(Flow& flow, const Packet& packet) {
+void Simulation::count_arrival(Flow& flow, const Packet& packet) {
   flow.delivered.add(packet.size_bytes);
   flow.sojourn.add(packet.left - packet.entered);
   if (packet.left > flow.stop) [[unlikely]]
     flow.delivered_late += ByteCount(packet.size_bytes);
+}
+
+void Simulation::arrive(Flow& flow, const Packet& packet) {
+  if (!packet.copy) [[likely]]
+    count_arrival(flow, packet);
   flow.receiver.on_packet(now_, packet.id);
 }
 
@@ -118,6 +143,10 @@ void Simulation::send_acks(Flow& flow) {
 void Simulation::deliver_acks() {
   Packet packet;
   while (acks_.next_event() <= now_ && acks_.advance(now_, packet)) {
+    if (packet.flow >= flows_.size()) [[unlikely]] {
+      ack_connection(packet);
+      continue;
+    }
     Flow& flow = flows_[packet.flow];
     if (flow.own_delay.is_zero()) {
       receive_ack(flow, packet.id);
@@ -181,13 +210,51 @@ void Simulation::send_data(Flow& flow) {
 }
 
 void Simulation::enter_data(Flow& flow, const Packet& packet) {
-  if (!data_.enter(now_, packet)) flow.dropped_at_once.add(packet.size_bytes);
+  if (data_.enter(now_, packet)) return;
+  flow.dropped_at_once.add(packet.size_bytes);
+  if (packet.flow >= flows_.size()) cross_refused_.add(packet.size_bytes);
 }
 
 void Simulation::pump(std::size_t index) {
   Flow& flow = flows_[index];
   send_data(flow);
   flow.refresh();
+}
+
+// --- cross traffic
+
+void Simulation::arrive_cross(const Packet& packet) {
+  if (!packet.copy) cross_->on_arrival(packet);
+  if (Connection* connection = cross_->find(packet.flow)) {
+    connection->flow.receiver.on_packet(now_, packet.id);
+  }
+}
+
+void Simulation::ack_connection(const Packet& packet) {
+  Connection* connection = cross_->find(packet.flow);
+  if (connection == nullptr) return;  // it has ended
+  receive_ack(connection->flow, packet.id);
+  connection->flow.refresh();
+  if (connection->flow.sender.finished()) cross_->end(*connection, now_);
+}
+
+void Simulation::serve_cross() {
+  for (const auto& connection : cross_->connections()) {
+    if (connection->flow.next() <= now_) serve_flow(connection->flow);
+  }
+  Packet packet;
+  Connection* begun = nullptr;
+  while (cross_->advance(now_, packet, begun)) {
+    if (begun != nullptr) {
+      serve_flow(begun->flow);
+    } else {
+      if (!data_.enter(now_, packet)) cross_refused_.add(packet.size_bytes);
+    }
+  }
+}
+
+std::vector<TrafficOutcome> Simulation::traffic_outcomes() {
+  return cross_ ? cross_->finish(now_) : std::vector<TrafficOutcome>{};
 }
 
 Tally Simulation::outside_path(std::size_t flow) const { return waiting(flows_[flow].outbound); }
@@ -211,6 +278,11 @@ void Simulation::drain_link() {
   Packet packet;
   for (TimePoint next = data_.next_event(); !next.is_never(); next = data_.next_event()) {
     if (!data_.advance(next, packet)) continue;
+    if (packet.flow >= flows_.size()) {
+      if (!packet.copy) cross_->on_inside_at_end(packet, now_);
+      continue;
+    }
+    if (packet.copy) continue;
     Flow& flow = flows_[packet.flow];
     flow.inside_at_end.add(packet.size_bytes);
     if (packet.left <= flow.stop) flow.inside_past_link += ByteCount(packet.size_bytes);
@@ -232,7 +304,7 @@ FlowOutcome Simulation::outcome(Flow& flow, const PathCounters& at_end,
   result.propagation = delay_ + flow.own_delay;
   result.sojourn = flow.sojourn;
   result.offered_bytes = flow.offered_at_stop - flow.offered_at_start;
-  if (flows_.size() == 1) {
+  if (flows_.size() == 1 && !cross_ && drained.duplicated.packets == 0) {
     result.queue_drops = at_end.counters.queue_drops;
     result.random_losses = at_end.counters.random_losses;
     result.in_flight = at_end.inside + waiting(flow.outbound);
@@ -241,7 +313,7 @@ FlowOutcome Simulation::outcome(Flow& flow, const PathCounters& at_end,
     // those are shared out as they fell in all, which is exact while only one of the two happens.
     result.in_flight = flow.inside_at_end + waiting(flow.outbound);
     const Tally later = minus(minus(result.sent, flow.delivered + result.in_flight), flow.dropped_at_once);
-    Tally refused;
+    Tally refused = cross_refused_;
     for (const Flow& other : flows_) refused = refused + other.dropped_at_once;
     const Tally late_drops = minus(drained.queue_drops, refused);
     const Tally both = late_drops + drained.random_losses;

@@ -2,14 +2,16 @@
 // pipes of its component; the clock jumps to the earliest of their next events, and no heap holds a packet.
 //
 // At one instant things happen in a fixed order: data packets arrive, ACKs arrive, then each flow in turn
-// serves its timers and sends. Packets that reach a receiver together are read together before an ACK leaves,
-// as mvfst's socket callback does; a sender answers each ACK before it reads the next.
+// serves its timers and sends, cross traffic last. Packets that reach a receiver together are read together
+// before an ACK leaves, as mvfst's socket callback does; a sender answers each ACK before it reads the next.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "environment/config.h"
+#include "environment/cross_traffic.h"
 #include "environment/delay_histogram.h"
 #include "environment/flow.h"
 #include "environment/scenario.h"
@@ -25,10 +27,11 @@ struct PathCounters {
 
 class Simulation {
  public:
-  // `limits`: the window limits of flow 0 where the agent drives it; the transport's serve all others. Throws
+  // `agent_limits`: the window limits of flows that agents drive; the transport's serve all others. Throws
   // std::invalid_argument naming the bad item.
   Simulation(const EpisodePath& path, const std::vector<FlowConfig>& flows, const TransportConfig& transport,
-             const WindowLimits& agent_limits, std::uint64_t episode_seed);
+             const WindowLimits& agent_limits, std::uint64_t episode_seed,
+             const std::vector<CrossTrafficConfig>& cross_traffic = {});
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
@@ -45,8 +48,8 @@ class Simulation {
   Sender& sender(std::size_t flow) { return flows_[flow].sender; }
   // Sends what a window changed from outside admits.
   void pump(std::size_t flow);
-  // Flow 0 has had every byte of a fixed-size transfer acknowledged.
-  bool finished() { return flows_[0].sender.finished(); }
+  // The flow has had every byte of a fixed-size transfer acknowledged.
+  bool finished(std::size_t flow = 0) const { return flows_[flow].sender.finished(); }
 
   // Appends what happens at the links from now on; the logs must outlive the simulation.
   void record(LinkLog& data) { data_.record(&data); }
@@ -61,8 +64,11 @@ class Simulation {
   Tally outside_path(std::size_t flow) const;
   ByteCount offered_bytes() { return data_.offered_bytes(now_); }
 
-  // Ends the simulation and says what each flow got of it. To be called once, as the last.
+  // Ends the simulation and says what each flow got of it. To be called once, as the last but for
+  // traffic_outcomes().
   std::vector<FlowOutcome> finish();
+  // After finish(): what the cross traffic got, source by source.
+  std::vector<TrafficOutcome> traffic_outcomes();
 
  private:
   TimePoint next_event() const;
@@ -74,10 +80,14 @@ class Simulation {
   void send_acks(Flow& flow);
   void receive_ack(Flow& flow, std::uint64_t sequence);
   void arrive(Flow& flow, const Packet& packet);
+  static void count_arrival(Flow& flow, const Packet& packet);
   void start_flow(Flow& flow);
   Tally sent(Flow& flow) const;
   void stop_flow(Flow& flow);
   void drain_link();
+  void arrive_cross(const Packet& packet);
+  void ack_connection(const Packet& packet);
+  void serve_cross();
   FlowOutcome outcome(Flow& flow, const PathCounters& at_end, const DirectionCounters& drained) const;
 
   TimePoint now_;
@@ -87,6 +97,8 @@ class Simulation {
   std::uint32_t overhead_bytes_;
   bool interrupted_ = false;
   std::vector<Flow> flows_;
+  std::unique_ptr<CrossTraffic> cross_;  // null: there is none
+  Tally cross_refused_;
 };
 
 }  // namespace mvfstrl

@@ -30,15 +30,17 @@ void size_arrays(StepArrays& arrays, std::size_t rows, std::size_t observation_s
   arrays.terminated.assign(rows, 0);
   arrays.truncated.assign(rows, 0);
   arrays.first.assign(rows, 0);
+  arrays.active.assign(rows, 0);
+  arrays.over.assign(rows, 0);
   arrays.job.assign(rows, 0);
   arrays.skipped.assign(rows, 0);
   arrays.window_packets.assign(rows, 0.0F);
 }
 
-void require_size(const char* what, std::size_t got, std::int32_t wanted) {
+void require_size(const char* what, const char* of, std::size_t got, std::int32_t wanted) {
   if (got != static_cast<std::size_t>(wanted)) {
     throw std::invalid_argument(std::string(what) + ": need one for each of the group's " +
-                                std::to_string(wanted) + " environments, got " + std::to_string(got));
+                                std::to_string(wanted) + " " + of + ", got " + std::to_string(got));
   }
 }
 
@@ -59,11 +61,12 @@ VectorEnvironment::VectorEnvironment(EnvironmentConfig config, const VectorOptio
     slot.environment->record_series(options_.record_series);
   }
   observation_size_ = slots_[0].environment->observation_size();
+  num_agents_ = static_cast<std::int32_t>(slots_[0].environment->agent_count());
   const auto rows = static_cast<std::size_t>(group_size());
   for (std::int32_t g = 0; g < num_groups(); ++g) {
     Group& group = group_at(g);
     group.index = g;
-    group.first_env = g * group_size();
+    group.first_env = g * group_envs();
     group.actions.assign(rows, 0);
     size_arrays(group.arrays, rows, observation_size_);
   }
@@ -100,8 +103,8 @@ void VectorEnvironment::reset(std::int32_t index) {
 void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint64_t> episode_seeds,
                                    std::span<const std::int32_t> scenarios) {
   Group& group = idle_group(index);
-  require_size("episode_seeds", episode_seeds.size(), group_size());
-  require_size("scenarios", scenarios.size(), group_size());
+  require_size("episode_seeds", "environments", episode_seeds.size(), group_envs());
+  require_size("scenarios", "environments", scenarios.size(), group_envs());
   for (const std::int32_t scenario : scenarios) {
     if (scenario < -1 || scenario >= static_cast<std::int32_t>(shared_.scenarios.size())) {
       throw std::invalid_argument("scenarios: must be -1 (drawn) to " +
@@ -109,11 +112,11 @@ void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint
                                   std::to_string(scenario));
     }
   }
-  for (std::size_t row = 0; row < scenarios.size(); ++row) {
-    Slot& slot = slots_[static_cast<std::size_t>(group.first_env) + row];
-    slot.wanted_seed = episode_seeds[row];
+  for (std::size_t env = 0; env < scenarios.size(); ++env) {
+    Slot& slot = slot_of(group, static_cast<std::int32_t>(env));
+    slot.wanted_seed = episode_seeds[env];
     slot.wanted_scenario.reset();
-    if (scenarios[row] >= 0) slot.wanted_scenario = scenarios[row];
+    if (scenarios[env] >= 0) slot.wanted_scenario = scenarios[env];
   }
   group.needs_reset = false;
   begin(group, Round::kResetWith);
@@ -122,7 +125,7 @@ void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint
 void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> actions) {
   Group& group = idle_group(index);
   if (group.needs_reset) throw std::logic_error("group " + std::to_string(index) + ": reset it first");
-  require_size("actions", actions.size(), group_size());
+  require_size("actions", num_agents_ == 1 ? "environments" : "agents", actions.size(), group_size());
   const auto count = static_cast<std::int32_t>(num_actions());
   for (std::size_t row = 0; row < actions.size(); ++row) {
     if (actions[row] < 0 || actions[row] >= count) {
@@ -137,7 +140,7 @@ void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> a
 // A few jobs a thread even out episodes of different cost.
 void VectorEnvironment::begin(Group& group, Round round) {
   group.round = round;
-  const std::int32_t size = group_size();
+  const std::int32_t size = group_envs();
   if (options_.num_threads == 0) return;
   const std::int32_t jobs = std::min(size, options_.num_threads == 1 ? 1 : 4 * options_.num_threads);
   {
@@ -148,70 +151,83 @@ void VectorEnvironment::begin(Group& group, Round round) {
     const auto from = static_cast<std::int32_t>(std::int64_t{size} * job / jobs);
     const auto to = static_cast<std::int32_t>(std::int64_t{size} * (job + 1) / jobs);
     workers_.submit([this, &group, from, to] {
-      run_rows(group, from, to);
+      run_envs(group, from, to);
       const std::lock_guard lock(mutex_);
       if (--group.pending == 0) done_.notify_all();
     });
   }
 }
 
-void VectorEnvironment::run_rows(Group& group, std::int32_t begin, std::int32_t end) {
-  for (std::int32_t row = begin; row < end && !closed_; ++row) {
-    Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+void VectorEnvironment::run_envs(Group& group, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t env = begin; env < end && !closed_; ++env) {
     try {
-      run_row(group, row);
+      run_env(group, env);
     } catch (...) {
+      Slot& slot = slot_of(group, env);
       slot.failure = std::current_exception();
       slot.over = true;
     }
   }
 }
 
-void VectorEnvironment::run_row(Group& group, std::int32_t row) {
-  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+void VectorEnvironment::run_env(Group& group, std::int32_t env) {
+  Slot& slot = slot_of(group, env);
   if (group.round == Round::kStep && !slot.over) {
-    step_row(group, row);
+    step_env(group, env);
     return;
   }
   if (group.round != Round::kResetWith) {
-    slot.wanted_seed = episode_seed(options_.seed, group.first_env + row, slot.next_episode);
+    slot.wanted_seed = episode_seed(options_.seed, group.first_env + env, slot.next_episode);
     slot.wanted_scenario.reset();
   }
-  start_episode(group, row);
+  start_episode(group, env);
 }
 
-void VectorEnvironment::start_episode(Group& group, std::int32_t row) {
-  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+void VectorEnvironment::start_episode(Group& group, std::int32_t env) {
+  Slot& slot = slot_of(group, env);
   slot.episode = slot.next_episode++;
   slot.over = false;
   slot.environment->reset(slot.wanted_seed, slot.wanted_scenario);
-  write_row(group, row, StepResult{}, true);
+  write_rows(group, env);
 }
 
-void VectorEnvironment::step_row(Group& group, std::int32_t row) {
-  Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
-  const StepResult result = slot.environment->step(group.actions[static_cast<std::size_t>(row)]);
-  write_row(group, row, result, false);
-  if (!result.terminated && !result.truncated) return;
-  slot.over = true;
+void VectorEnvironment::step_env(Group& group, std::int32_t env) {
+  Slot& slot = slot_of(group, env);
+  const auto agents = static_cast<std::size_t>(num_agents_);
+  slot.environment->step(std::span(group.actions).subspan(static_cast<std::size_t>(env) * agents, agents));
+  slot.over = slot.environment->over();
+  write_rows(group, env);
+  if (!slot.over) return;
   slot.report = slot.environment->finish();
-  slot.report->env = group.first_env + row;
+  slot.report->env = group.first_env + env;
   slot.report->episode = slot.episode;
 }
 
-void VectorEnvironment::write_row(Group& group, std::int32_t row, const StepResult& result, bool first) {
-  Environment& environment = *slots_[static_cast<std::size_t>(group.first_env + row)].environment;
-  StepArrays& arrays = group.arrays;
-  const auto i = static_cast<std::size_t>(row);
-  environment.write_observation(
-      std::span(arrays.observation).subspan(i * observation_size_, observation_size_));
-  arrays.reward[i] = static_cast<float>(result.reward);
-  arrays.terminated[i] = result.terminated ? 1 : 0;
-  arrays.truncated[i] = result.truncated ? 1 : 0;
-  arrays.first[i] = first ? 1 : 0;
-  arrays.job[i] = environment.scenario();
-  arrays.skipped[i] = result.skipped;
-  arrays.window_packets[i] = static_cast<float>(environment.window_packets());
+void VectorEnvironment::write_rows(Group& group, std::int32_t env) {
+  const Slot& slot = slot_of(group, env);
+  const auto first = static_cast<std::size_t>(env) * static_cast<std::size_t>(num_agents_);
+  for (std::size_t i = 0; i < slot.environment->agent_count(); ++i) {
+    write_row(group.arrays, first + i, slot.environment->agent(i));
+    group.arrays.job[first + i] = slot.environment->scenario();
+    group.arrays.over[first + i] = slot.over ? 1 : 0;
+  }
+}
+
+void VectorEnvironment::write_row(StepArrays& arrays, std::size_t row, const Agent& agent) {
+  const StepResult& result = agent.result();
+  const auto observation = std::span(arrays.observation).subspan(row * observation_size_, observation_size_);
+  if (result.active) {
+    agent.write_observation(observation);
+  } else {
+    std::fill(observation.begin(), observation.end(), 0.0F);
+  }
+  arrays.reward[row] = static_cast<float>(result.reward);
+  arrays.terminated[row] = result.terminated ? 1 : 0;
+  arrays.truncated[row] = result.truncated || !result.active ? 1 : 0;
+  arrays.first[row] = result.first ? 1 : 0;
+  arrays.active[row] = result.active ? 1 : 0;
+  arrays.skipped[row] = result.skipped;
+  arrays.window_packets[row] = result.active ? static_cast<float>(agent.window_packets()) : 0.0F;
 }
 
 const StepArrays& VectorEnvironment::recv(std::int32_t index) {
@@ -229,7 +245,7 @@ const StepArrays& VectorEnvironment::recv(std::int32_t index) {
 void VectorEnvironment::wait_for(Group& group) {
   if (options_.num_threads == 0) {
     if (closed_) throw std::runtime_error("the vector environment is closed");
-    run_rows(group, 0, group_size());
+    run_envs(group, 0, group_envs());
     return;
   }
   std::unique_lock lock(mutex_);
@@ -239,8 +255,8 @@ void VectorEnvironment::wait_for(Group& group) {
 
 void VectorEnvironment::collect(Group& group) {
   const std::lock_guard lock(mutex_);
-  for (std::int32_t row = 0; row < group_size(); ++row) {
-    Slot& slot = slots_[static_cast<std::size_t>(group.first_env + row)];
+  for (std::int32_t env = 0; env < group_envs(); ++env) {
+    Slot& slot = slot_of(group, env);
     if (!slot.report) continue;
     finished_.push_back(*std::exchange(slot.report, std::nullopt));
   }
@@ -248,8 +264,8 @@ void VectorEnvironment::collect(Group& group) {
 
 void VectorEnvironment::raise_failure(Group& group) {
   std::string text;
-  for (std::int32_t row = 0; row < group_size(); ++row) {
-    const std::int32_t env = group.first_env + row;
+  for (std::int32_t i = 0; i < group_envs(); ++i) {
+    const std::int32_t env = group.first_env + i;
     const std::exception_ptr failure =
         std::exchange(slots_[static_cast<std::size_t>(env)].failure, std::exception_ptr());
     if (!failure || !text.empty()) continue;
@@ -277,7 +293,7 @@ Simulation* VectorEnvironment::simulation(std::int32_t env) {
     throw std::invalid_argument("env: must be below " + std::to_string(num_envs()) + ", got " +
                                 std::to_string(env));
   }
-  if (group_at(env / group_size()).round != Round::kIdle) {
+  if (group_at(env / group_envs()).round != Round::kIdle) {
     throw std::logic_error("env " + std::to_string(env) + ": its group has a round under way");
   }
   return slots_[static_cast<std::size_t>(env)].environment->simulation();

@@ -7,6 +7,12 @@
 // Episodes follow each other by Gymnasium's NEXT_STEP rule: the step that ends one returns its last
 // observation with `terminated` or `truncated`; the next send's action for that environment is ignored, and
 // brings the next episode's first observation with reward 0 and `first` set.
+//
+// Where several flows are agents, each has a row: row r is agent r % A of environment r / A of the group. An
+// agent's `first` row is that of the window in which its flow starts, its `truncated` or `terminated` one
+// that of the window in which it stops, and its rows outside are not `active`: zeros, whose action is ignored
+// and whose `truncated` is set, for no transition leads out of them. The rows of an environment see its
+// episode end together, which `over` tells.
 #pragma once
 
 #include <atomic>
@@ -32,14 +38,16 @@ struct VectorOptions {
   bool record_series = false;
 };
 
-// One row an environment of the group.
+// One row an agent of an environment of the group.
 struct StepArrays {
   std::vector<float> observation;  // row after row
   std::vector<float> reward;
   std::vector<std::uint8_t> terminated;
   std::vector<std::uint8_t> truncated;
-  std::vector<std::uint8_t> first;  // the observation is an episode's first
-  std::vector<std::int32_t> job;    // scenario index
+  std::vector<std::uint8_t> first;   // the observation is the agent's first of an episode
+  std::vector<std::uint8_t> active;  // there is an observation
+  std::vector<std::uint8_t> over;    // the environment's episode ended with this step
+  std::vector<std::int32_t> job;     // scenario index
   std::vector<std::int32_t> skipped;
   std::vector<float> window_packets;
 };
@@ -55,7 +63,10 @@ class VectorEnvironment {
 
   std::int32_t num_envs() const { return options_.num_envs; }
   std::int32_t num_groups() const { return options_.num_groups; }
-  std::int32_t group_size() const { return options_.num_envs / options_.num_groups; }
+  std::int32_t num_agents() const { return num_agents_; }
+  // Environments of a group, and its rows.
+  std::int32_t group_envs() const { return options_.num_envs / options_.num_groups; }
+  std::int32_t group_size() const { return group_envs() * num_agents_; }
   std::size_t observation_size() const { return observation_size_; }
   std::size_t num_actions() const { return shared_.actions.size(); }
   const EnvironmentShared& shared() const { return shared_; }
@@ -65,7 +76,7 @@ class VectorEnvironment {
   //
   // A new episode in every environment of the group, each the next of its own series.
   void reset(std::int32_t group);
-  // A given episode in each; scenario -1: drawn from the seed by weight.
+  // A given episode in each environment; scenario -1: drawn from the seed by weight.
   void reset_with(std::int32_t group, std::span<const std::uint64_t> episode_seeds,
                   std::span<const std::int32_t> scenarios);
   void send(std::int32_t group, std::span<const std::int32_t> actions);
@@ -113,11 +124,16 @@ class VectorEnvironment {
   const Group& group_at(std::int32_t group) const;
   Group& idle_group(std::int32_t group);
   void begin(Group& group, Round round);
-  void run_rows(Group& group, std::int32_t begin, std::int32_t end);
-  void run_row(Group& group, std::int32_t row);
-  void start_episode(Group& group, std::int32_t row);
-  void step_row(Group& group, std::int32_t row);
-  void write_row(Group& group, std::int32_t row, const StepResult& result, bool first);
+  void run_envs(Group& group, std::int32_t begin, std::int32_t end);
+  // `env` counts within the group.
+  Slot& slot_of(const Group& group, std::int32_t env) {
+    return slots_[static_cast<std::size_t>(group.first_env + env)];
+  }
+  void run_env(Group& group, std::int32_t env);
+  void start_episode(Group& group, std::int32_t env);
+  void step_env(Group& group, std::int32_t env);
+  void write_rows(Group& group, std::int32_t env);
+  void write_row(StepArrays& arrays, std::size_t row, const Agent& agent);
   void wait_for(Group& group);
   void collect(Group& group);
   void raise_failure(Group& group);
@@ -125,6 +141,7 @@ class VectorEnvironment {
   VectorOptions options_;
   EnvironmentShared shared_;
   std::size_t observation_size_;
+  std::int32_t num_agents_;
   std::vector<Slot> slots_;
   std::vector<Group> groups_;
 

@@ -1,0 +1,172 @@
+#include "environment/agent.h"
+
+#include <algorithm>
+#include <cassert>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "congestion/external.h"
+
+namespace mvfstrl {
+namespace {
+
+enum Stream : std::uint64_t { kActionDelayStream = 201, kRandomActionStream };
+
+Rng stream_of(std::uint64_t episode_seed, Stream stream, std::size_t agent) {
+  const Rng rng(episode_seed, stream);
+  return agent == 0 ? rng : rng.fork(agent);
+}
+
+Duration longest(const ActionDelayConfig& config) {
+  if (const auto* constant = std::get_if<ConstantDelay>(&config)) return constant->delay;
+  if (const auto* uniform = std::get_if<UniformDelay>(&config)) return uniform->high;
+  const auto& samples = std::get<EmpiricalDelay>(config).samples;
+  return *std::max_element(samples.begin(), samples.end());
+}
+
+bool waits_for_actions(const SchemeConfig& scheme) {
+  return std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme);
+}
+
+}  // namespace
+
+std::vector<std::size_t> agent_flows(const std::vector<FlowConfig>& flows) {
+  std::vector<std::size_t> indices = {0};
+  for (std::size_t i = 1; i < flows.size(); ++i) {
+    if (waits_for_actions(flows[i].controller)) indices.push_back(i);
+  }
+  return indices;
+}
+
+void check_agents(const EnvironmentConfig& config) {
+  const std::vector<std::size_t> agents = agent_flows(config.flows);
+  for (const std::size_t flow : agents) {
+    if (config.flows.at(flow).start >= config.episode) {
+      throw std::invalid_argument("flows[" + std::to_string(flow) +
+                                  "].start_ms: must be before the episode's end");
+    }
+  }
+  if (agents.size() == 1) return;
+  if (config.observation.window_kind != WindowKind::kTime) {
+    throw std::invalid_argument("observation.window_kind: must be time where several flows are agents");
+  }
+  if (longest(config.action_delay) > config.observation.window) {
+    throw std::invalid_argument(
+        "action_delay: must not exceed the observation window where several flows are agents");
+  }
+}
+
+Agent::Agent(const EnvironmentConfig& config, const ActionSet& actions, const Reward& reward,
+             std::size_t number, std::size_t flow, bool alone)
+    : config_(config),
+      actions_(actions),
+      reward_(reward),
+      number_(number),
+      flow_(flow),
+      alone_(alone),
+      fixed_size_(std::holds_alternative<FixedSizeApp>(config.flows.at(flow).app)),
+      observer_(config.observation, actions.size()) {}
+
+void Agent::begin_episode(Simulation& simulation, std::uint64_t episode_seed) {
+  simulation_ = &simulation;
+  state_ = State::kWaiting;
+  met_ = finished_ = window_full_ = false;
+  delay_rng_ = stream_of(episode_seed, kActionDelayStream, number_);
+  action_rng_ = stream_of(episode_seed, kRandomActionStream, number_);
+  outstanding_.reset();
+  result_ = StepResult{};
+  steps_ = skipped_ = 0;
+  return_ = 0;
+}
+
+void Agent::open(TimePoint start) {
+  Sender& sender = simulation_->sender(flow_);
+  observer_.reset(start, sender.stats().congestion_window);
+  sender.set_observer(this);
+  state_ = State::kRunning;
+}
+
+void Agent::answer(std::int32_t action) {
+  const SchemeConfig& scheme = config_.flows[flow_].controller;
+  if (std::holds_alternative<RandomActions>(scheme)) {
+    action = static_cast<std::int32_t>(action_rng_.below(actions_.size()));
+  } else if (!std::holds_alternative<ExternalConfig>(scheme)) {
+    return;
+  }
+  outstanding_ = Answer{action, simulation_->now() + draw_action_delay()};
+}
+
+Duration Agent::draw_action_delay() {
+  const ActionDelayConfig& config = config_.action_delay;
+  if (const auto* constant = std::get_if<ConstantDelay>(&config)) return constant->delay;
+  if (const auto* uniform = std::get_if<UniformDelay>(&config)) {
+    return Duration::from_ms_f(delay_rng_.uniform(uniform->low.to_ms(), uniform->high.to_ms()));
+  }
+  const auto& samples = std::get<EmpiricalDelay>(config).samples;
+  return samples[delay_rng_.below(samples.size())];
+}
+
+std::int32_t Agent::take_effect() {
+  assert(outstanding_);
+  const std::int32_t action = std::exchange(outstanding_, std::nullopt)->action;
+  auto& controller = static_cast<ExternalController&>(simulation_->sender(flow_).controller());
+  const auto index = static_cast<std::size_t>(action);
+  controller.set_window(actions_.apply(index, controller.congestion_window()));
+  observer_.on_action(index, controller.congestion_window());
+  simulation_->pump(flow_);
+  return action;
+}
+
+void Agent::on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
+                     const ConnectionStats& stats) {
+  window_full_ |= observer_.on_event(now, ack, loss, rtt, stats);
+  if (fixed_size_ && simulation_->finished(flow_)) finished_ = true;
+  if (alone_ && (window_full_ || finished_)) simulation_->interrupt();
+}
+
+ClosedWindow Agent::close_window(bool episode_over) {
+  const TimePoint now = simulation_->now();
+  Sender& sender = simulation_->sender(flow_);
+  const WindowSummary summary = observer_.close_window(now, sender.rtt(), sender.stats());
+  window_full_ = false;
+  ClosedWindow closed;
+  closed.reward = reward_.of(summary);
+  closed.mean_rtt = summary.mean_rtt;
+  if (!met_) {  // what came before the first observation is nobody's merit
+    met_ = true;
+    result_.first = result_.active = true;
+    if (episode_over && !alone_) result_.truncated = true;
+    return closed;
+  }
+  result_.reward += closed.reward;
+  const FlowConfig& flow = config_.flows[flow_];
+  const bool stopped = flow.stop && TimePoint::zero() + *flow.stop <= now;
+  const bool over = episode_over || stopped || finished_;
+  closed.skipped = outstanding_.has_value() && !over;
+  if (closed.skipped) {
+    ++result_.skipped;
+  } else {
+    end_step(over);
+  }
+  return closed;
+}
+
+void Agent::end_step(bool over) {
+  result_.active = true;
+  result_.terminated = finished_;
+  result_.truncated = over && !finished_;
+  if (over) state_ = State::kDone;
+  outstanding_.reset();
+  ++steps_;
+  skipped_ += result_.skipped;
+  return_ += result_.reward;
+}
+
+double Agent::window_packets() const {
+  const ByteCount window = simulation_->sender(flow_).stats().congestion_window;
+  return static_cast<double>(window.value()) /
+         static_cast<double>(config_.transport.window.packet_size.value());
+}
+
+}  // namespace mvfstrl

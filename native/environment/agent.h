@@ -1,0 +1,117 @@
+// The reinforcement-learning side of one flow: what it is shown of each observation window, and its answers,
+// each of which takes effect a while after the observation that it answers (environment.h tells the order).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/rng.h"
+#include "congestion/observer.h"
+#include "environment/config.h"
+#include "environment/simulation.h"
+#include "observe/action_set.h"
+#include "observe/observer.h"
+#include "observe/reward.h"
+
+namespace mvfstrl {
+
+// What an agent is told when a round ends.
+struct StepResult {
+  double reward = 0;
+  bool terminated = false;   // the flow's transfer is complete
+  bool truncated = false;    // the flow stopped, or the episode's length is reached
+  std::int32_t skipped = 0;  // windows that closed while the answer was outstanding
+  bool first = false;        // its first observation
+  bool active = false;       // it has an observation, to be answered unless the episode is over for it
+};
+
+// How an agent's last window ended.
+struct ClosedWindow {
+  double reward = 0;
+  Duration mean_rtt;
+  bool skipped = false;  // nobody is asked: an answer is outstanding
+};
+
+class Agent final : private ConnectionObserver {
+ public:
+  // The `number`th agent drives, or only observes, flow `flow`. `alone`: the simulation is interrupted as
+  // soon as a count window is full or the transfer complete. The references must outlive the agent.
+  Agent(const EnvironmentConfig& config, const ActionSet& actions, const Reward& reward, std::size_t number,
+        std::size_t flow, bool alone);
+
+  // A new episode, in which the agent waits to be opened.
+  void begin_episode(Simulation& simulation, std::uint64_t episode_seed);
+  // Its first window begins at `start`; to be called before anything of it has been acknowledged.
+  void open(TimePoint start);
+  void begin_round() { result_ = StepResult{}; }
+  // Answers the latest observation; ignored where a classic controller drives the flow.
+  void answer(std::int32_t action);
+  // When the outstanding answer takes effect; never() if there is none.
+  TimePoint due() const { return outstanding_ ? outstanding_->due : TimePoint::never(); }
+  // Lets it take effect, and returns the action.
+  std::int32_t take_effect();
+
+  TimePoint window_end() const { return observer_.window_end(); }
+  bool window_full() const { return window_full_; }
+  bool transfer_complete() const { return finished_; }
+  // Closes the open window. `episode_over`: there will be no other.
+  ClosedWindow close_window(bool episode_over);
+
+  std::size_t flow() const { return flow_; }
+  bool waiting() const { return state_ == State::kWaiting; }
+  bool running() const { return state_ == State::kRunning; }
+  bool done() const { return state_ == State::kDone; }
+  TimePoint start() const { return TimePoint::zero() + config_.flows[flow_].start; }
+  const StepResult& result() const { return result_; }
+  double window_packets() const;
+  std::size_t observation_size() const { return observer_.size(); }
+  // Of the latest closed window.
+  void write_observation(std::span<float> out) const { observer_.write_observation(out); }
+
+  // Over the episode.
+  std::int64_t steps() const { return steps_; }
+  std::int64_t skipped() const { return skipped_; }
+  double episode_return() const { return return_; }
+  void detach() { simulation_->sender(flow_).set_observer(nullptr); }
+
+ private:
+  enum class State : std::uint8_t { kWaiting, kRunning, kDone };
+  struct Answer {
+    std::int32_t action;
+    TimePoint due;
+  };
+
+  void on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
+                const ConnectionStats& stats) override;
+  Duration draw_action_delay();
+  void end_step(bool episode_over);
+
+  const EnvironmentConfig& config_;
+  const ActionSet& actions_;
+  const Reward& reward_;
+  std::size_t number_, flow_;
+  bool alone_;
+  bool fixed_size_;  // the flow ends by itself
+  Observer observer_;
+  Simulation* simulation_ = nullptr;
+
+  // The episode.
+  State state_ = State::kWaiting;
+  bool met_ = false;  // has had its first observation
+  Rng delay_rng_, action_rng_;
+  bool window_full_ = false;  // a count window
+  bool finished_ = false;
+  std::optional<Answer> outstanding_;
+  StepResult result_;
+  std::int64_t steps_ = 0;
+  std::int64_t skipped_ = 0;
+  double return_ = 0;
+};
+
+// Flow 0, and every other that waits for actions.
+std::vector<std::size_t> agent_flows(const std::vector<FlowConfig>& flows);
+// Throws std::invalid_argument naming what several agents, or one, cannot do.
+void check_agents(const EnvironmentConfig& config);
+
+}  // namespace mvfstrl
