@@ -28,6 +28,8 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
           [&](const SproutConfig& c) -> Controller { return std::make_unique<Sprout>(c, limits); },
           [&](const BbrConfig& c) -> Controller { return std::make_unique<Bbr>(c, limits, rng); },
           [&](const VivaceConfig& c) -> Controller { return std::make_unique<Vivace>(c, limits, rng); },
+          [&](const VegasConfig& c) -> Controller { return std::make_unique<Vegas>(c, limits); },
+          [&](const LedbatConfig& c) -> Controller { return std::make_unique<Ledbat>(c, limits); },
       },
       config);
 }

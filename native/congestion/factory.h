@@ -12,8 +12,10 @@
 #include "congestion/cubic.h"
 #include "congestion/external.h"
 #include "congestion/fixed.h"
+#include "congestion/ledbat.h"
 #include "congestion/newreno.h"
 #include "congestion/sprout.h"
+#include "congestion/vegas.h"
 #include "congestion/vivace.h"
 #include "congestion/window_limits.h"
 
@@ -21,9 +23,9 @@ namespace mvfstrl {
 
 // Kept in one order; a new controller is a line in each of the two, and one in make_controller().
 using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig,
-                                      SproutConfig, BbrConfig, VivaceConfig>;
-inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed",
-                                                "copa",     "sprout",  "bbr",   "vivace"};
+                                      SproutConfig, BbrConfig, VivaceConfig, VegasConfig, LedbatConfig>;
+inline constexpr std::array kControllerNames = {"external", "newreno", "cubic",  "fixed", "copa",
+                                                "sprout",   "bbr",     "vivace", "vegas", "ledbat"};
 static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
 // `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.

@@ -16,6 +16,8 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_STREQ(controller_name(CubicConfig{}), "cubic");
   EXPECT_STREQ(controller_name(FixedConfig{}), "fixed");
   EXPECT_STREQ(controller_name(CopaConfig{}), "copa");
+  EXPECT_STREQ(controller_name(VegasConfig{}), "vegas");
+  EXPECT_STREQ(controller_name(LedbatConfig{}), "ledbat");
   EXPECT_STREQ(controller_name(SproutConfig{}), "sprout");
   EXPECT_STREQ(controller_name(BbrConfig{}), "bbr");
   EXPECT_STREQ(controller_name(VivaceConfig{}), "vivace");
@@ -24,6 +26,8 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_NE(dynamic_cast<Cubic*>(make_controller(CubicConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<FixedController*>(make_controller(FixedConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Copa*>(make_controller(CopaConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Vegas*>(make_controller(VegasConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Ledbat*>(make_controller(LedbatConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Sprout*>(make_controller(SproutConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Bbr*>(make_controller(BbrConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Vivace*>(make_controller(VivaceConfig{}, limits).get()), nullptr);

@@ -11,6 +11,9 @@ inline constexpr EnumName<CubicFlavour> kCubicFlavours[] = {{CubicFlavour::kMvfs
 inline constexpr EnumName<NewRenoFlavour> kNewRenoFlavours[] = {{NewRenoFlavour::kMvfst, "mvfst"},
                                                                 {NewRenoFlavour::kRfc9002, "rfc9002"}};
 
+inline constexpr EnumName<LedbatFlavour> kLedbatFlavours[] = {{LedbatFlavour::kLedbatpp, "ledbatpp"},
+                                                              {LedbatFlavour::kRfc6817, "rfc6817"}};
+
 template <class V>
 void visit_fields(V&, ExternalConfig&) {}
 template <class V>
@@ -80,6 +83,26 @@ void visit_fields(V& v, VivaceConfig& c) {
   v.knob("gradient_errors", c.gradient_errors, kNonNegative);
   v.knob("interval_packets", c.interval_packets, kAtLeastOne);
   v.knob("timeout_rtts", c.timeout_rtts, kPositive);
+}
+template <class V>
+void visit_fields(V& v, VegasConfig& c) {
+  v.knob("alpha_packets", c.alpha_packets, kPositive);
+  v.knob("beta_packets", c.beta_packets, kPositive);
+  v.knob("gamma_packets", c.gamma_packets, kPositive);
+  v.knob("loss_factor", c.loss_factor, kUnitOpenLow);
+}
+template <class V>
+void visit_fields(V& v, LedbatConfig& c) {
+  v.choice_knob("flavour", c.flavour, kLedbatFlavours);
+  v.knob("target_ms", c.target, kPositive);
+  v.knob("gain", c.gain, kPositive);
+  v.knob("allowed_increase_packets", c.allowed_increase_packets, kPositive);
+  v.knob("base_window_ms", c.base_window, kPositive);
+  v.knob("max_gain_divisor", c.max_gain_divisor, kAtLeastOne);
+  v.knob("decrease", c.decrease, kPositive);
+  v.knob("slow_start_exit", c.slow_start_exit, kPositive);
+  v.knob("slowdown_rtts", c.slowdown_rtts, kAtLeastOne);
+  v.knob("slowdown_interval", c.slowdown_interval, kPositive);
 }
 template <class V>
 void visit_fields(V& v, SchemeConfig& c) {
