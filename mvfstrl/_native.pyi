@@ -52,6 +52,9 @@ class VectorEnvironment:
 
     `num_threads=0`: no workers, `recv` steps in the calling thread. `record_series`: episode reports hold
     `series`, a mapping of columns with a row a flow and window (native/environment/series.h says of what).
+    `record_events`: they hold `events`, a mapping a flow (native/transport/event_log.h says of what): `order`,
+    the kind of each event (0 sent, 1 ack, 2 lost, 3 metrics, 4 state, 5 action), and the columns of each kind,
+    `sent`, `acks`, `lost`, `metrics`, `states`, `actions`.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class VectorEnvironment:
         num_threads: int = 1,
         seed: int = 0,
         record_series: bool = False,
+        record_events: bool = False,
     ) -> None: ...
     @property
     def num_envs(self) -> int: ...
@@ -108,7 +112,6 @@ def constant_trace(mbps: float) -> NDArray[np.uint32]:
 
 def periodic_trace(opportunities: int, every_ms: float) -> NDArray[np.uint32]: ...
 def poisson_trace(mbps: float, head_ms: float, seed: int) -> NDArray[np.uint32]: ...
-
 def cellular_opportunities(
     *,
     level_mbps: float,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/event_log.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
 #include "environment/vector_environment.h"
@@ -58,7 +59,7 @@ StepBatch make_batch(const StepArrays& a, const py::object& owner) {
 
 std::unique_ptr<VectorEnvironment> make_vector(const py::dict& config, std::int32_t num_envs,
                                                std::int32_t num_groups, std::int32_t num_threads,
-                                               std::uint64_t seed, bool record_series) {
+                                               std::uint64_t seed, bool record_series, bool record_events) {
   const Value value = from_python(config);
   const py::gil_scoped_release release;
   return std::make_unique<VectorEnvironment>(parse_config(value),
@@ -66,7 +67,8 @@ std::unique_ptr<VectorEnvironment> make_vector(const py::dict& config, std::int3
                                                            .num_groups = num_groups,
                                                            .num_threads = num_threads,
                                                            .seed = seed,
-                                                           .record_series = record_series});
+                                                           .record_series = record_series,
+                                                           .record_events = record_events});
 }
 
 StepBatch receive(const py::object& self, std::int32_t group) {
@@ -84,6 +86,11 @@ py::list drain(VectorEnvironment& environment) {
   for (const EpisodeReport& report : environment.drain_episodes()) {
     py::object entry = to_python(to_value(report));
     entry["seed"] = py::int_(report.seed);  // all 64 bits, unsigned
+    if (!report.events.empty()) {
+      py::list events;
+      for (const EventLog& log : report.events) events.append(event_columns(log));
+      entry["events"] = events;
+    }
     result.append(entry);
   }
   return result;
@@ -187,7 +194,7 @@ void bind_vector_environment(py::module_& module) {
                                 "Many environments in groups that are stepped asynchronously.")
       .def(py::init(&make_vector), py::arg("config"), py::kw_only(), py::arg("num_envs"),
            py::arg("num_groups") = 1, py::arg("num_threads") = 1, py::arg("seed") = 0,
-           py::arg("record_series") = false)
+           py::arg("record_series") = false, py::arg("record_events") = false)
       .def_property_readonly("num_envs", &VectorEnvironment::num_envs)
       .def_property_readonly("num_groups", &VectorEnvironment::num_groups)
       .def_property_readonly("group_size", &VectorEnvironment::group_size)

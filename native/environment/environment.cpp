@@ -56,6 +56,7 @@ void Environment::reset(std::uint64_t episode_seed, std::optional<std::int32_t> 
                       config.cross_traffic);
   for (Agent& agent : agents_) agent.begin_episode(*simulation_, episode_seed);
   if (record_series_) begin_series();
+  if (record_events_) begin_events();
 
   // Up to the last moment before a single agent's flow starts: its first packets belong to its first window.
   const TimePoint start = grid_start();
@@ -101,6 +102,10 @@ void Environment::run_window() {
       if (simulation_->now() < due) continue;  // interrupted
       const std::int32_t action = agent->take_effect();
       if (record_series_) series_.on_action(agent->flow(), action);
+      if (record_events_) {
+        const ByteCount window = simulation_->sender(agent->flow()).controller().congestion_window();
+        events_[agent->flow()].on_action(due, action, window);
+      }
       continue;
     }
     run_to(close);
@@ -154,6 +159,11 @@ void Environment::begin_series() {
                 window, shared_.config.transport.window.packet_size);
 }
 
+void Environment::begin_events() {
+  events_.assign(simulation_->flow_count(), EventLog());
+  for (std::size_t i = 0; i < events_.size(); ++i) simulation_->sender(i).set_log(&events_[i]);
+}
+
 EpisodeReport Environment::finish() {
   const bool complete = agents_[0].transfer_complete() && agents_.size() == 1;
   for (Agent& agent : agents_) agent.detach();
@@ -169,6 +179,8 @@ EpisodeReport Environment::finish() {
   report.length_ms = simulation_->now().to_ms();
   const auto outcomes = simulation_->finish();
   if (record_series_) report.series = series_.finish();
+  for (std::size_t i = 0; i < events_.size(); ++i) simulation_->sender(i).set_log(nullptr);
+  report.events = std::exchange(events_, {});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const SchemeConfig& scheme = shared_.config.flows[i].controller;
     report.flows.push_back(report_flow(static_cast<std::int32_t>(i), scheme_name(scheme), outcomes[i]));

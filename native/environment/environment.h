@@ -71,6 +71,8 @@ class Environment {
 
   // Whether reports hold series, from the next reset on.
   void record_series(bool record) { record_series_ = record; }
+  // Whether they hold what happened on each flow, event by event.
+  void record_events(bool record) { record_events_ = record; }
   // For checks; null before the first reset.
   Simulation* simulation() { return simulation_ ? &*simulation_ : nullptr; }
 
@@ -88,11 +90,14 @@ class Environment {
   // Runs to `until`, or to an interrupt, and closes the series' windows on the way.
   void run_to(TimePoint until);
   void begin_series();
+  void begin_events();
   bool cut() const { return simulation_->now() >= episode_end_; }
 
   const EnvironmentShared& shared_;
   bool record_series_ = false;
+  bool record_events_ = false;
   SeriesRecorder series_;
+  std::vector<EventLog> events_;  // by flow
   std::optional<Simulation> simulation_;
   std::vector<Agent> agents_;
 

@@ -73,6 +73,7 @@ struct EpisodeReport {
   std::vector<FlowReport> flows;
   std::vector<TrafficReport> cross_traffic;
   std::vector<SeriesPoint> series;  // empty unless asked for
+  std::vector<EventLog> events;     // by flow; empty unless asked for
 };
 
 FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& outcome);

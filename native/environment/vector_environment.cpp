@@ -59,6 +59,7 @@ VectorEnvironment::VectorEnvironment(EnvironmentConfig config, const VectorOptio
   for (Slot& slot : slots_) {
     slot.environment = std::make_unique<Environment>(shared_);
     slot.environment->record_series(options_.record_series);
+    slot.environment->record_events(options_.record_events);
   }
   observation_size_ = slots_[0].environment->observation_size();
   num_agents_ = static_cast<std::int32_t>(slots_[0].environment->agent_count());

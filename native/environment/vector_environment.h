@@ -36,6 +36,7 @@ struct VectorOptions {
   std::int32_t num_threads = 1;  // 0: no workers, recv() steps in the calling thread
   std::uint64_t seed = 0;
   bool record_series = false;
+  bool record_events = false;
 };
 
 // One row an agent of an environment of the group.

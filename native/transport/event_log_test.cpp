@@ -15,7 +15,7 @@ constexpr TimePoint kEnd = TimePoint::from_ms(5'000);
 TestLine make_line() {
   TestLine::Options options;
   options.spacing = Duration::from_ms(1);
-  options.drop = [](std::uint64_t number) { return number % 97 == 96 || (number > 200 && number < 300); };
+  options.drop = [](std::uint64_t number) { return number % 29 == 28; };
   const TransportConfig config;
   return TestLine(Sender(config, std::make_unique<Cubic>(CubicConfig{}, config.window), BulkApp{}), config,
                   std::move(options));
@@ -33,7 +33,7 @@ TEST(EventLog, HoldsEveryPacketSentAndLost) {
   const ConnectionStats& stats = line.sender().stats();
   ASSERT_EQ(log.sent().size(), stats.packets_sent);
   ASSERT_EQ(log.lost().size(), stats.packets_lost);
-  EXPECT_GT(log.lost().size(), 20U);
+  EXPECT_GT(log.lost().size(), 5U);
   for (std::size_t i = 0; i < log.sent().size(); ++i) ASSERT_EQ(log.sent()[i].number, i);
   for (const EventLog::Lost& lost : log.lost()) {
     EXPECT_GT(lost.at, log.sent()[lost.number].at);
