@@ -29,7 +29,19 @@ def _scheme(name: str) -> type[SchemeConfig]:
 
 SCHEMES: dict[str, type[SchemeConfig]] = {
     name: _scheme(name)
-    for name in ("newreno", "cubic", "fixed", "copa", "sprout", "bbr", "vivace", "vegas", "ledbat", "random")
+    for name in (
+        "newreno",
+        "cubic",
+        "fixed",
+        "copa",
+        "sprout",
+        "bbr",
+        "bbr3",
+        "vivace",
+        "vegas",
+        "ledbat",
+        "random",
+    )
 }
 """By name: what `agent=` and `test.schemes` offer beside the learning agents. `fixed` is a window that never
 moves, `random` a uniformly random action at every decision."""

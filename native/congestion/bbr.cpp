@@ -38,10 +38,7 @@ void BbrConfig::validate() const {
 // ---- bandwidth
 
 void BbrBandwidth::on_ack(const AckEvent& ack, std::uint64_t round) {
-  const std::uint64_t largest = ack.packets.back().packet_number;
-  if (!limited_.empty() && limited_.back().end == kOpen && largest >= limited_after_) {
-    limited_.back().end = ack.largest_sent + 1;
-  }
+  limited_.on_ack(ack);
   for (const AckedPacket& packet : ack.packets) {
     if (packet.at_send == nullptr) continue;
     const DeliveryState& then = *packet.at_send;
@@ -59,20 +56,6 @@ void BbrBandwidth::on_ack(const AckEvent& ack, std::uint64_t round) {
     }
     if (rate >= filter_.best() || !limited(packet)) filter_.update(rate, round);
   }
-  while (!limited_.empty() && limited_.front().end <= ack.packets.front().packet_number) {
-    limited_.erase(limited_.begin());
-  }
-}
-
-void BbrBandwidth::set_limited(std::uint64_t next) {
-  if (limited_.empty() || limited_.back().end != kOpen) limited_.push_back({next, kOpen});
-  limited_after_ = next;
-}
-
-bool BbrBandwidth::limited(const AckedPacket& packet) const {
-  return packet.app_limited || std::any_of(limited_.begin(), limited_.end(), [&](const Span& span) {
-           return packet.packet_number >= span.first && packet.packet_number < span.end;
-         });
 }
 
 // ---- the controller

@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "common/rng.h"
 #include "congestion/controller.h"
+#include "congestion/limited_packets.h"
 #include "congestion/max_filter.h"
 #include "congestion/window_limits.h"
 
@@ -38,21 +38,16 @@ class BbrBandwidth {
 
   void on_ack(const AckEvent& ack, std::uint64_t round);
   // From packet `next` on, and until one of these is acknowledged, too little is sent to tell the bandwidth.
-  void set_limited(std::uint64_t next);
+  void set_limited(std::uint64_t next) { limited_.mark(next); }
   // Zero until there is a sample.
   double bytes_per_us() const { return filter_.best(); }
-  bool limited(const AckedPacket& packet) const;
+  bool limited(const AckedPacket& packet) const {
+    return packet.app_limited || limited_.contains(packet.packet_number);
+  }
 
  private:
-  struct Span {  // of packets sent while limited
-    std::uint64_t first;
-    std::uint64_t end;
-  };
-  static constexpr std::uint64_t kOpen = UINT64_MAX;
-
   MaxFilter<double> filter_;
-  std::vector<Span> limited_;
-  std::uint64_t limited_after_ = 0;  // the open span ends when a packet from here on is acknowledged
+  LimitedPackets limited_;
 };
 
 class Bbr final : public CongestionController {

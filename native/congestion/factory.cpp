@@ -30,6 +30,7 @@ std::unique_ptr<CongestionController> make_controller(const ControllerConfig& co
           [&](const VivaceConfig& c) -> Controller { return std::make_unique<Vivace>(c, limits, rng); },
           [&](const VegasConfig& c) -> Controller { return std::make_unique<Vegas>(c, limits); },
           [&](const LedbatConfig& c) -> Controller { return std::make_unique<Ledbat>(c, limits); },
+          [&](const Bbr3Config& c) -> Controller { return std::make_unique<Bbr3>(c, limits, rng); },
       },
       config);
 }

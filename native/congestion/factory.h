@@ -7,6 +7,7 @@
 
 #include "common/rng.h"
 #include "congestion/bbr.h"
+#include "congestion/bbr3.h"
 #include "congestion/controller.h"
 #include "congestion/copa.h"
 #include "congestion/cubic.h"
@@ -22,10 +23,11 @@
 namespace mvfstrl {
 
 // Kept in one order; a new controller is a line in each of the two, and one in make_controller().
-using ControllerConfig = std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig,
-                                      SproutConfig, BbrConfig, VivaceConfig, VegasConfig, LedbatConfig>;
-inline constexpr std::array kControllerNames = {"external", "newreno", "cubic",  "fixed", "copa",
-                                                "sprout",   "bbr",     "vivace", "vegas", "ledbat"};
+using ControllerConfig =
+    std::variant<ExternalConfig, NewRenoConfig, CubicConfig, FixedConfig, CopaConfig, SproutConfig, BbrConfig,
+                 VivaceConfig, VegasConfig, LedbatConfig, Bbr3Config>;
+inline constexpr std::array kControllerNames = {"external", "newreno", "cubic", "fixed",  "copa", "sprout",
+                                                "bbr",      "vivace",  "vegas", "ledbat", "bbr3"};
 static_assert(kControllerNames.size() == std::variant_size_v<ControllerConfig>);
 
 // `rng` is for controllers that draw lots. Throws std::invalid_argument naming the bad field.

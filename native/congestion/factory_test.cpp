@@ -20,6 +20,7 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_STREQ(controller_name(LedbatConfig{}), "ledbat");
   EXPECT_STREQ(controller_name(SproutConfig{}), "sprout");
   EXPECT_STREQ(controller_name(BbrConfig{}), "bbr");
+  EXPECT_STREQ(controller_name(Bbr3Config{}), "bbr3");
   EXPECT_STREQ(controller_name(VivaceConfig{}), "vivace");
   EXPECT_NE(dynamic_cast<ExternalController*>(make_controller(ExternalConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<NewReno*>(make_controller(NewRenoConfig{}, limits).get()), nullptr);
@@ -30,6 +31,7 @@ TEST(Factory, MakesEveryKindUnderItsName) {
   EXPECT_NE(dynamic_cast<Ledbat*>(make_controller(LedbatConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Sprout*>(make_controller(SproutConfig{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Bbr*>(make_controller(BbrConfig{}, limits).get()), nullptr);
+  EXPECT_NE(dynamic_cast<Bbr3*>(make_controller(Bbr3Config{}, limits).get()), nullptr);
   EXPECT_NE(dynamic_cast<Vivace*>(make_controller(VivaceConfig{}, limits).get()), nullptr);
 }
 

@@ -13,9 +13,9 @@ template <typename T>
 class MaxFilter {
  public:
   explicit MaxFilter(std::uint64_t window) : window_(window) {}
+  void set_window(std::uint64_t window) { window_ = window; }
 
   T best() const { return best_[0].value; }
-  void reset(T value, std::uint64_t round) { best_.fill({value, round}); }
 
   void update(T value, std::uint64_t round) {
     const Sample sample{value, round};

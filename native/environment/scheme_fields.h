@@ -105,6 +105,31 @@ void visit_fields(V& v, LedbatConfig& c) {
   v.knob("slowdown_interval", c.slowdown_interval, kPositive);
 }
 template <class V>
+void visit_fields(V& v, Bbr3Config& c) {
+  v.knob("startup_pacing_gain", c.startup_pacing_gain, kPositive);
+  v.knob("startup_growth", c.startup_growth, kPositive);
+  v.knob("startup_flat_rounds", c.startup_flat_rounds, kAtLeastOne);
+  v.knob("startup_loss_ranges", c.startup_loss_ranges, kAtLeastOne);
+  v.knob("drain_pacing_gain", c.drain_pacing_gain, kPositive);
+  v.knob("window_gain", c.window_gain, kPositive);
+  v.knob("up_pacing_gain", c.up_pacing_gain, kPositive);
+  v.knob("up_window_gain", c.up_window_gain, kPositive);
+  v.knob("down_pacing_gain", c.down_pacing_gain, kPositive);
+  v.knob("loss_threshold", c.loss_threshold, kFraction);
+  v.knob("beta", c.beta, kUnitOpenLow);
+  v.knob("headroom", c.headroom, kFraction);
+  v.knob("pacing_margin", c.pacing_margin, kFraction);
+  v.knob("min_rtt_expiry_ms", c.min_rtt_expiry, kPositive);
+  v.knob("probe_rtt_interval_ms", c.probe_rtt_interval, kPositive);
+  v.knob("probe_rtt_ms", c.probe_rtt, kNonNegative);
+  v.knob("probe_rtt_window_gain", c.probe_rtt_window_gain, kPositive);
+  v.knob("probe_wait_low_ms", c.probe_wait_low, kPositive);
+  v.knob("probe_wait_high_ms", c.probe_wait_high, kPositive);
+  v.knob("reno_rounds", c.reno_rounds, kAtLeastOne);
+  v.knob("extra_acked_rounds", c.extra_acked_rounds, kAtLeastOne);
+  v.knob("min_window_packets", c.min_window_packets, kAtLeastOne);
+}
+template <class V>
 void visit_fields(V& v, SchemeConfig& c) {
   v.alternatives("kind", c, kSchemeKinds);
 }
