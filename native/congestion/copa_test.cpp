@@ -121,6 +121,18 @@ TEST_F(CopaTest, TheVelocityDoublesOnceTheDirectionHasHeldForThreeRounds) {
   EXPECT_EQ(velocities, (std::vector<double>{1, 1, 1, 2, 4, 8, 16, 32}));
 }
 
+TEST_F(CopaTest, TheVelocityMultipliesTheStep) {
+  leave_slow_start_high();
+  for (int i = 0; i < 6; ++i) {
+    sender_.advance(kQueued);
+    sender_.ack(1, kQueued);
+  }
+  ASSERT_EQ(copa_.velocity(), 8);
+  const double before = window();
+  sender_.ack(1, kQueued);
+  EXPECT_EQ(window(), before - std::floor(8 * 1252.0 * 1252.0 / (0.5 * before)));
+}
+
 TEST_F(CopaTest, TurningRoundResetsTheVelocityAtOnce) {
   leave_slow_start_high();
   for (int i = 0; i < 6; ++i) {
@@ -204,6 +216,40 @@ TEST(Copa, TheStandingRttLooksPastOneLateAck) {
     sender.advance(Duration::from_ms(10));
     sender.ack(1, kQueued);
     EXPECT_EQ(copa.in_slow_start(), standing);
+  }
+}
+
+TEST(Copa, WithTheStandingRttTheVelocityWaitsAnotherRound) {
+  CopaConfig config;
+  config.standing_rtt = true;
+  Copa copa(config, WindowLimits{});
+  TestSender sender(copa);
+  sender.fill_window();
+  for (int i = 0; i < 8; ++i) {
+    sender.round(kBase);
+    sender.advance(Duration::from_ms(1));
+  }
+  std::vector<double> velocities;
+  for (int i = 0; i < 8; ++i) {
+    sender.advance(kQueued);
+    sender.ack(1, kQueued);
+    velocities.push_back(copa.velocity());
+  }
+  EXPECT_EQ(velocities, (std::vector<double>{1, 1, 1, 1, 1, 2, 4, 8}));
+}
+
+// The standing RTT is the least of half a smoothed RTT. Over 50 ms the window of ten packets is too fast for
+// a delay of 11 ms (200 packets a second against 182), over 61 ms it is not (164).
+TEST(Copa, TheStandingRttLastsHalfASmoothedRtt) {
+  for (const int pause_ms : {20, 30}) {
+    Copa copa(CopaConfig{}, WindowLimits{});
+    TestSender sender(copa);
+    sender.fill_window();
+    sender.advance(kBase);
+    sender.ack(1, kBase);
+    sender.advance(Duration::from_ms(pause_ms));
+    sender.ack(1, kBase + Duration::from_ms(11));
+    EXPECT_EQ(copa.in_slow_start(), pause_ms == 30);
   }
 }
 

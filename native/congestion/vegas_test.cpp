@@ -93,14 +93,27 @@ TEST_F(VegasTest, HoldsBetweenAlphaAndBetaPacketsInTheQueue) {
 TEST_F(VegasTest, JudgesARoundByItsLeastRtt) {
   enter_linear_mode();
   sender_.round(kBase);
-  const double before = packets();
+  const std::int64_t in_flight = sender_.in_flight().value() / kPacket.value();
   sender_.advance(kBase);
-  sender_.ack(1, kBase);
-  sender_.ack(4, kBase * 3);
+  sender_.ack(1, kBase);  // begins a round
+  const double before = packets();
+  sender_.ack(in_flight - 1, kBase * 3);
   sender_.fill_window();
   sender_.advance(kBase);
   sender_.ack(1, kBase * 3);
   EXPECT_EQ(packets(), before + 1);
+}
+
+TEST_F(VegasTest, ARoundThatEndsInRecoveryIsNotJudged) {
+  sender_.fill_window();
+  sender_.advance(kBase);
+  sender_.ack(1, kBase);
+  sender_.fill_window();
+  sender_.lose(1);
+  const double cut = packets();
+  sender_.ack(8, kBase);
+  sender_.ack(1, kBase);  // sent after the round began, and before the cut
+  EXPECT_EQ(packets(), cut);
 }
 
 TEST_F(VegasTest, AnAckHeldBackIsNoQueue) {
@@ -135,6 +148,8 @@ TEST_F(VegasTest, PersistentCongestionStartsAfreshFromTheMinimum) {
   sender_.lose(8, /*persistent=*/true);
   EXPECT_EQ(packets(), 2);
   EXPECT_TRUE(vegas_.in_slow_start());
+  sender_.ack(2, kBase);  // sent before
+  EXPECT_EQ(packets(), 2);
 }
 
 TEST_F(VegasTest, DoesNotGrowWhenTheApplicationIsTheLimit) {
