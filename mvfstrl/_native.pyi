@@ -18,6 +18,12 @@ def observation_spec(config: dict[str, Any]) -> dict[str, Any]:
 def observation_fields() -> list[dict[str, Any]]:
     """The fields that an observation's statistics are of: `{name, kind, raw_unit, norm, high, meaning}`."""
 
+def window_rewards(
+    config: dict[str, Any], acked_bytes: NDArray[np.int64], *, length_ms: float, delay_ms: float, rtt_ms: float
+) -> NDArray[np.float64]:
+    """What windows without loss would earn in which so many bytes are acknowledged, delays being the same in
+    all."""
+
 class StepBatch:
     """One round's results, a row an agent of each environment, environment by environment; views, valid until
     the group's next round.

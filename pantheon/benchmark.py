@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from pantheon.cells import CellStore, cell_key
 from pantheon.episodes import Floats, play
+from pantheon.omniscient import omniscient
 from pantheon.oracle import Oracle, find_oracle, search_key
 from pantheon.parallel import Tasks
 from pantheon.results import rows_of, series_of
@@ -54,6 +55,7 @@ class Cell:
             job=self.job if self.scheme.policy else None,
             identity=self.scheme.identity,
             shuffled=self.scheme.shuffled,
+            computed=self.scheme.computed,
         )
 
     def shares(self) -> list[tuple[int, ...]]:
@@ -162,10 +164,13 @@ def _play_share(cell: Cell, seeds: Sequence[int], series: int, meter: _Share) ->
         assert observations is not None
         played = go(series=series > 0, shown=shuffle_in_time(observations, seeds[0]))
     else:
-        played = go(series=series > 0)
+        played = go(series=series > 0 or scheme.computed)
     meter.done()
-    rows = [row for report in played.reports for row in rows_of(report, scheme.name, cell.scenario)]
-    kept = [series_of(report, scheme.name, cell.scenario) for report in played.reports[:series]]
+    reports = played.reports
+    if scheme.computed:
+        reports = [omniscient(report, cell.config) for report in reports]
+    rows = [row for report in reports for row in rows_of(report, scheme.name, cell.scenario)]
+    kept = [series_of(report, scheme.name, cell.scenario) for report in reports[:series]]
     return {"rows": rows, "series": kept}
 
 

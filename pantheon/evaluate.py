@@ -20,6 +20,7 @@ from mvfstrl.trackers import show_comparison
 from pantheon import figures
 from pantheon.benchmark import Benchmark
 from pantheon.cells import CellStore
+from pantheon.report import write_report
 from pantheon.results import frame, series_frame, summarise, write_results
 from pantheon.schemes import Scheme, schemes_of
 from pantheon.statistics import normalised_scores
@@ -37,6 +38,8 @@ def test(cfg: Config, run: RunDirectory) -> float:
     table = evaluate(cfg, schemes_of(cfg, run), run.path)
     show_comparison(cfg, run, table, run.path / "comparison.png")
     own = table[(table["scheme"] == cfg.agent.name) & (table["flow"] == 0)]
+    if cfg.test.report:
+        write_report(run.path, Console())
     return float(own.groupby("scenario")["reward"].mean().mean())
 
 

@@ -14,6 +14,7 @@ from mvfstrl.checkpoint import digest, plain, spec_difference
 from mvfstrl.config.schema import ActionsConfig, HistoryConfig
 from mvfstrl.config.validate import LEARNERS
 from mvfstrl.errors import CheckpointError, ConfigError
+from pantheon.omniscient import PROBE_WINDOW, require_computable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORACLE = "oracle"
+OMNISCIENT = "omniscient"
 RANDOM = "random"
 ANCHORS = (RANDOM, ORACLE)
 SHUFFLED = " (shuffled)"
@@ -49,6 +51,8 @@ class Scheme:
     """The ablation: the policy is shown observations of other moments."""
     searched: bool = False
     """To be tuned to each scenario before it plays there."""
+    computed: bool = False
+    """Not played but computed from what the link offered."""
 
     def with_window(self, packets: int) -> Scheme:
         return replace(self, agent=fixed_window(packets), searched=False)
@@ -70,6 +74,8 @@ def schemes_of(cfg: Config, run: RunDirectory) -> list[Scheme]:
             schemes.append(trained(name, cfg.checkpoint, cfg, "checkpoint"))
         elif name not in taken:
             schemes.append(classic_scheme(name))
+            if schemes[-1].computed:
+                require_computable(native_of(cfg, schemes[-1], next(iter(cfg.env.scenarios))))
     return schemes
 
 
@@ -153,4 +159,6 @@ def fixed_window(packets: int) -> SchemeConfig:
 
 def classic_scheme(name: str) -> Scheme:
     """A scheme that needs no training, with its default settings."""
+    if name == OMNISCIENT:
+        return Scheme(name, fixed_window(PROBE_WINDOW), computed=True)
     return Scheme(name, SCHEMES["fixed" if name == ORACLE else name](), searched=name == ORACLE)

@@ -236,8 +236,9 @@ class TestConfig:
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     schemes: list[str] = field(default_factory=lambda: ["newreno", "cubic", "fixed", "random"])
-    """Compared beside the agent; also `oracle`, the best fixed window of each scenario, found by search, and
-    `impala`, the policy of `checkpoint`."""
+    """Compared beside the agent; also `oracle`, the best fixed window of each scenario, found by search,
+    `omniscient`, an upper bound computed from what the link offers, and `impala`, the policy of
+    `checkpoint`."""
     policies: dict[str, str] = field(default_factory=dict)
     """Further trained policies, under names of your own: `{NAME: CHECKPOINT}`."""
     anchors: bool = True
@@ -282,6 +283,8 @@ class Config:
     test_after_train: bool = True
     agent: AgentConfig = field(default_factory=AgentConfig)
     env: EnvConfig = field(default_factory=EnvConfig)
+    report: bool = True
+    """Tells the results as a page, `report/index.html`; mode=report does it later."""
     actions: ActionsConfig = field(default_factory=ActionsConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)

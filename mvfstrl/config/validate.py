@@ -13,7 +13,7 @@ from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError
 
 LEARNERS = ("impala",)
-TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle")
+TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle", "omniscient")
 
 
 def validate(cfg: Config, run: Path) -> None:
