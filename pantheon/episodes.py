@@ -36,6 +36,7 @@ def play(
     threads: int = 0,
     policy: Policy | None = None,
     series: bool = False,
+    events: bool = False,
     record: bool = False,
     shown: Floats | None = None,
     progress: Progress | None = None,
@@ -43,10 +44,11 @@ def play(
     """Plays the episodes of `seeds` in the configuration's only scenario and returns their reports.
 
     `policy` answers every observation, knowing the scenario as number `job`; without one the configured
-    controller decides alone. `threads=0` steps in the calling thread. With `series`, reports hold one.
+    controller decides alone. `threads=0` steps in the calling thread. With `series`, reports hold one;
+    with `events`, what happened on each flow (mvfstrl/_native.pyi).
     `shown` replaces what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
     """
-    environment = _environment(config, len(seeds), threads, series=series)
+    environment = _environment(config, len(seeds), threads, series=series, events=events)
     try:
         scenarios = np.zeros(len(seeds), dtype=np.int32)
         environment.reset_with(0, np.asarray(seeds, dtype=np.uint64), scenarios)
@@ -73,12 +75,24 @@ def training_seeds(count: int, seed: int) -> list[int]:
 
 
 def _environment(
-    config: dict[str, Any], count: int, threads: int, seed: int = 0, series: bool = False
+    config: dict[str, Any],
+    count: int,
+    threads: int,
+    seed: int = 0,
+    series: bool = False,
+    events: bool = False,
 ) -> VectorEnvironment:
     from mvfstrl._native import VectorEnvironment
 
     threads = min(threads, count)
-    return VectorEnvironment(config, num_envs=count, num_threads=threads, seed=seed, record_series=series)
+    return VectorEnvironment(
+        config,
+        num_envs=count,
+        num_threads=threads,
+        seed=seed,
+        record_series=series,
+        record_events=events,
+    )
 
 
 class _Asked:

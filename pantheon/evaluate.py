@@ -20,6 +20,7 @@ from mvfstrl.trackers import show_comparison
 from pantheon import figures
 from pantheon.benchmark import Benchmark
 from pantheon.cells import CellStore
+from pantheon.qlog import log_test
 from pantheon.report import write_report
 from pantheon.results import frame, series_frame, summarise, write_results
 from pantheon.schemes import Scheme, schemes_of
@@ -52,6 +53,8 @@ def evaluate(
     benchmark = Benchmark(cfg, CellStore(folder / "cells", logger.warning), console)
     try:
         benchmark.play(schemes)
+        if cfg.test.qlog:
+            log_test(cfg, schemes, benchmark.oracles, folder / "qlog")
     except KeyboardInterrupt:
         console.print("interrupted: reporting what is finished; the same run directory goes on")
         if benchmark.finished:

@@ -247,6 +247,8 @@ class TestConfig:
     """Episodes of each scheme in each scenario."""
     series_runs: int = 1
     """Of so many of them, the first ones, time series are kept."""
+    qlog: bool = False
+    """Of those, also writes each flow's packets, as qlog: `qlog/SCHEME/SCENARIO-SEED-flowN.sqlog`."""
     seed: int = 1_000_000
     """First of the held-out episode seeds; training never draws from them."""
     shuffle_observations: bool = False
