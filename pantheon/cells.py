@@ -31,7 +31,7 @@ class CellStore:
         self._say = say
 
     def path(self, scheme: str, scenario: str) -> Path:
-        return self.folder / _file_name(scheme) / f"{_file_name(scenario)}.json.gz"
+        return self.folder / file_name(scheme) / f"{file_name(scenario)}.json.gz"
 
     def load(self, scheme: str, scenario: str, key: str) -> dict[str, Any] | None:
         """The content that was saved under this key; None where there is none that can be used."""
@@ -105,5 +105,5 @@ def _core() -> str | None:
     return _file_digest(_native.__file__)
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     return quote(name, safe=" ()+,=@")
