@@ -177,12 +177,44 @@ TEST(LedbatPlus, ALossEndsTheRampWhereItIs) {
   for (int i = 0; i < 4; ++i) sender.ack(1, kBase * 2);
   while (ledbat.state() != Ledbat::State::kRamp) sender.round(kBase, 1);
   while (packets(ledbat) < 10) sender.round(kBase, 1);
+  // A delay does not: that test is the first slow start's.
+  for (int i = 0; i < 4; ++i) sender.ack(1, kBase * 2);
   ASSERT_EQ(ledbat.state(), Ledbat::State::kRamp);
   sender.lose(1);
   const double cut = packets(ledbat);
   sender.ack(1, kBase);
   EXPECT_EQ(ledbat.state(), Ledbat::State::kAvoidance);
   EXPECT_LT(packets(ledbat), cut + 1);
+}
+
+TEST(LedbatPlus, StaysAtTwoPacketsForTheConfiguredRttsWhateverIsLost) {
+  LedbatConfig config;
+  config.slowdown_rtts = 4;
+  Ledbat ledbat(config, WindowLimits{});
+  TestSender sender(ledbat);
+  sender.fill_window();
+  while (packets(ledbat) < 40) sender.round(kBase, 1);
+  for (int i = 0; i < 4; ++i) sender.ack(1, kBase * 2);
+  while (ledbat.state() != Ledbat::State::kSlowdown) sender.round(kBase, 1);
+  const TimePoint start = sender.now();
+  sender.fill_window();
+  sender.lose(1);
+  while (ledbat.state() == Ledbat::State::kSlowdown) sender.round(kBase, 1);
+  EXPECT_GE(sender.now() - start, kBase * 4);
+  while (ledbat.state() == Ledbat::State::kRamp) sender.round(kBase, 1);
+  EXPECT_GT(packets(ledbat), 39);  // back to where it was: the loss was not at that window
+}
+
+TEST_F(LedbatPlusTest, DoesNotGrowWhenTheApplicationIsTheLimit) {
+  sender_.send(2, /*app_limited=*/true);
+  sender_.ack(2, kBase);
+  EXPECT_EQ(packets(ledbat_), 2);
+  enter_avoidance(20);
+  while (sender_.in_flight() > ByteCount::zero()) sender_.ack(1, kBase);
+  const double before = packets(ledbat_);
+  sender_.send(2, /*app_limited=*/true);
+  sender_.ack(2, kBase);
+  EXPECT_EQ(packets(ledbat_), before);
 }
 
 class LedbatRfcTest : public ::testing::Test {
