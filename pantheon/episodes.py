@@ -52,7 +52,7 @@ def play(
     try:
         scenarios = np.zeros(len(seeds), dtype=np.int32)
         environment.reset_with(0, np.asarray(seeds, dtype=np.uint64), scenarios)
-        asked = _Asked(policy, len(seeds), job, shown) if policy else None
+        asked = _Asked(policy, environment.group_size, job, shown) if policy else None
         observations = _step_to_the_end(environment, asked, record, progress)
         reports = _first_reports(environment.drain_episodes(), len(seeds))
     finally:
@@ -96,7 +96,7 @@ def _environment(
 
 
 class _Asked:
-    """A policy with its memory of the episodes that it plays."""
+    """A policy with its memory of the episodes that it plays, a row for each agent of each."""
 
     def __init__(self, policy: Policy, count: int, job: int, shown: Floats | None) -> None:
         self._policy, self._shown = policy, shown
@@ -120,14 +120,14 @@ def _step_to_the_end(
 ) -> Floats | None:
     """Steps until every environment has ended its first episode. Those that are done earlier go on with
     further episodes, whose reports nobody reads."""
-    count = environment.num_envs
+    count = environment.group_size
     actions = np.zeros(count, dtype=np.int32)
     recorded: list[Floats] = []
     ended = np.zeros(count, dtype=np.bool_)
     step = 0
     while True:
         batch = environment.recv(0)
-        ended |= batch.terminated | batch.truncated
+        ended |= batch.over
         if progress and step % PROGRESS_STEPS == 0:
             progress(step)
         if ended.all():

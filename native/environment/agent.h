@@ -62,6 +62,8 @@ class Agent final : private ConnectionObserver {
   bool waiting() const { return state_ == State::kWaiting; }
   bool running() const { return state_ == State::kRunning; }
   bool done() const { return state_ == State::kDone; }
+  // Has an observation to be answered.
+  bool asked() const { return running() && met_; }
   TimePoint start() const { return TimePoint::zero() + config_.flows[flow_].start; }
   const StepResult& result() const { return result_; }
   double window_packets() const;

@@ -46,6 +46,9 @@ TEST(Agents, UntilASecondOneStartsTheFirstIsAlone) {
     EXPECT_EQ(a.truncated[1], step < 12 || step == 29);
     EXPECT_EQ(a.over[0], step == 29);
     EXPECT_EQ(a.over[1], step == 29);
+    if (step == 12) {
+      EXPECT_EQ(a.window_packets[1], 10) << "what was sent for a row that was not there";
+    }
     if (step < 12) {
       EXPECT_EQ(row_of(a, 0), row_of(b, 0)) << step;
       EXPECT_EQ(a.reward[0], b.reward[0]) << step;

@@ -72,7 +72,7 @@ void Environment::step(std::span<const std::int32_t> actions) {
   assert(simulation_ && actions.size() == agents_.size());
   for (std::size_t i = 0; i < agents_.size(); ++i) {
     agents_[i].begin_round();
-    if (agents_[i].running()) agents_[i].answer(actions[i]);
+    if (agents_[i].asked()) agents_[i].answer(actions[i]);
   }
   do {
     run_window();
