@@ -118,6 +118,8 @@ class ActionsConfig:
     initial_window_packets: int = field(default_factory=native("actions.initial_window_packets"))
     min_window_packets: int = field(default_factory=native("actions.min_window_packets"))
     max_window_packets: int = field(default_factory=native("actions.max_window_packets"))
+    pacing: bool = field(default_factory=native("actions.pacing"))
+    """Spreads the window over the round-trip time; otherwise packets leave as ACKs let them."""
 
 
 @dataclass

@@ -169,6 +169,7 @@ py::dict spec_dict(const py::dict& object) {
   result["observation"] = elements;
   result["actions"] = actions;
   result["reward"] = spec.reward;
+  result["pacing"] = spec.pacing;
   result["window"] = spec.window;
   result["dtype"] = spec.dtype;
   return result;

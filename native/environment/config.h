@@ -102,7 +102,9 @@ struct ScenarioConfig {
 
 // The congestion control of a flow. `ExternalConfig` is driven by an agent's actions, `RandomActions` by
 // uniformly random ones of the same set.
-struct RandomActions {};
+struct RandomActions {
+  bool pacing = false;  // as ExternalConfig: set from the action set
+};
 
 template <class... Controllers>
 auto with_random_actions(const std::variant<Controllers...>&) -> std::variant<Controllers..., RandomActions>;

@@ -148,6 +148,7 @@ void visit_fields(V& v, ActionConfig& a) {
   v.field("initial_window_packets", a.initial_window_packets, kAtLeastOne);
   v.field("min_window_packets", a.min_window_packets, kAtLeastOne);
   v.field("max_window_packets", a.max_window_packets, kAtLeastOne);
+  v.field("pacing", a.pacing);
 }
 template <class V>
 void visit_fields(V& v, LogRatioReward& r) {

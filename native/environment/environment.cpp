@@ -6,8 +6,17 @@
 
 namespace mvfstrl {
 
+// Whether agents' packets are paced is part of what their actions mean.
+static EnvironmentConfig with_pacing(EnvironmentConfig config) {
+  for (FlowConfig& flow : config.flows) {
+    if (auto* agent = std::get_if<ExternalConfig>(&flow.controller)) agent->pacing = config.actions.pacing;
+    if (auto* random = std::get_if<RandomActions>(&flow.controller)) random->pacing = config.actions.pacing;
+  }
+  return config;
+}
+
 EnvironmentShared::EnvironmentShared(EnvironmentConfig configuration)
-    : config(std::move(configuration)),
+    : config(with_pacing(std::move(configuration))),
       actions(config.actions, config.transport.window.packet_size),
       reward(config.reward),
       scenarios(config.scenarios, config.transport.window.packet_size) {

@@ -13,7 +13,7 @@ ControllerConfig controller_of(const SchemeConfig& scheme) {
   return std::visit(
       [](const auto& config) -> ControllerConfig {
         if constexpr (std::is_same_v<std::decay_t<decltype(config)>, RandomActions>) {
-          return ExternalConfig{};
+          return ExternalConfig{.pacing = config.pacing};
         } else {
           return config;
         }

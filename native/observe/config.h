@@ -28,6 +28,8 @@ struct ActionConfig {
   int initial_window_packets = 10;
   int min_window_packets = 2;
   int max_window_packets = 2000;
+  // Whether packets are spread over the round-trip time instead of leaving as ACKs open the window.
+  bool pacing = false;
 };
 
 // Rewards: formulas and sources are in reward.h and docs/rewards.md.

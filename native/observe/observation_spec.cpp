@@ -119,6 +119,7 @@ ObservationSpec make_observation_spec(const ObservationConfig& observation, cons
   ObservationSpec spec;
   spec.actions = action_set.names();
   spec.reward = reward_name(reward);
+  spec.pacing = actions.pacing;
   spec.window = observation.window_kind == WindowKind::kTime ? text(observation.window.to_ms()) + " ms"
                                                              : text(observation.window_events) + " events";
   spec.elements.reserve(observer.size());
@@ -138,6 +139,7 @@ std::uint64_t spec_hash(const ObservationSpec& spec) {
   feed(spec.dtype);
   feed(spec.window);
   feed(spec.reward);
+  feed(spec.pacing ? "paced" : "unpaced");
   feed(text(spec.actions.size()));
   for (const std::string& action : spec.actions) feed(action);
   for (const ObservationElement& element : spec.elements) {
@@ -153,6 +155,7 @@ std::string spec_difference(const ObservationSpec& expected, const ObservationSp
   compare(report, "dtype", expected.dtype, found.dtype);
   compare(report, "window", expected.window, found.window);
   compare(report, "reward", expected.reward, found.reward);
+  compare(report, "pacing", expected.pacing ? "true" : "false", found.pacing ? "true" : "false");
   compare(report, "actions", concat({"[", joined(expected.actions), "]"}),
           concat({"[", joined(found.actions), "]"}));
   compare_elements(report, expected, found);

@@ -27,7 +27,8 @@ struct ObservationSpec {
   std::vector<ObservationElement> elements;  // the observation is one vector in this order
   std::vector<std::string> actions;
   std::string reward;
-  std::string window;  // "100 ms" or "10 events"
+  std::string window;   // "100 ms" or "10 events"
+  bool pacing = false;  // what an action sets is a window a round-trip time, evenly spread
 
   bool operator==(const ObservationSpec&) const = default;
 };
