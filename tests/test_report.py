@@ -17,11 +17,14 @@ from mvfstrl.config import Mode, compose
 from mvfstrl.errors import ConfigError
 from mvfstrl.rundir import RunDirectory
 from pantheon import statistics
+from pantheon.fairness import sharing
+from pantheon.figures import style_of
 from pantheon.metrics import bootstrap_mean
 from pantheon.report import report, write_report
 from pantheon.report.album import slim
 from pantheon.report.facts import described
 from pantheon.report.scenario_figures import one_sigma, thin
+from pantheon.report.sharing_figures import flow_colours
 from pantheon.results import ResultsError
 from tests.report_data import SCENARIOS, SCHEMES, results_of, write_folder
 
@@ -188,6 +191,32 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     assert "&lt;b&gt;a&amp;b" in text
 
 
+def test_flows_that_share_a_path_are_told_apart(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, schemes=("impala", "cubic"), scenarios=("shared",), runs=3, flows=3)
+    page = Page(write_report(folder, quiet()).read_text(encoding="utf-8"))
+    caption = "shared: how the flows share the path"
+    shown = page.row(caption, "impala")
+    table, series = results_of(folder), pd.read_parquet(folder / "series.parquet")
+    others = table[(table["scheme"] == "impala") & (table["flow"] > 0)]
+    together = others.groupby("seed")["throughput_mbps"].sum().mean()
+    assert shown["others' throughput Mbit/s together"].split()[0] == f"{together:.2f}"
+    found = sharing(series[series["scheme"] == "impala"])
+    assert shown["Jain's index 1 is even"] == f"{found.mean_jain:.3f}"
+    assert shown["its share of the fair share"] == f"{found.shares[0]:.2f}"
+    beside = table[table["flow"] == 1].groupby("scheme")["throughput_mbps"].mean()
+    harm = (beside["cubic"] - beside["impala"]) / beside["cubic"]
+    assert shown["harm beyond its own kind's"].replace("−", "-") == f"{harm:.2f}"
+    assert page.row(caption, "cubic")["harm beyond its own kind's"] == "–"
+    assert any(label.startswith("Throughput of every flow in shared") for label in page.all("aria-label"))
+    assert page.all("id").count("mark-cubic") == 1
+
+
+def test_further_flows_of_a_scheme_have_its_colour_in_tints() -> None:
+    colours = flow_colours({0: "impala", 1: "cubic", 2: "cubic"})
+    assert colours[1] == style_of("cubic").colour.lower()
+    assert len(set(colours.values())) == 3
+
+
 def test_figures_of_schemes_that_are_gone_go_too(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, schemes=("cubic", "impala"), scenarios=("lte",), runs=1)
     write_report(folder, quiet())
@@ -266,3 +295,4 @@ def test_configuration_is_told_in_words() -> None:
     link = {"kind": "cellular", "level_mbps": 5.0, "file": None, "range": [1, 100], "list": ["0", "/2"]}
     assert described(link) == "cellular (level_mbps 5, range 1 to 100, list [0, /2])"
     assert described({"kind": "infinite", "packets": None}) == "infinite"
+    assert described({"queue": {"packets": None}, "episode_ms": 30000.0}) == "episode_ms 30000"

@@ -9,6 +9,8 @@ from pantheon.report.source import Source
 
 Facts = list[tuple[str, str]]
 
+_GROUPS = ("agent", "actions", "reward", "history", "transport")
+
 
 def run_facts(source: Source) -> Facts:
     """Name and value of whatever tells this run from others; what the folder does not say is left out."""
@@ -29,14 +31,16 @@ def run_facts(source: Source) -> Facts:
 
 def settings(config: Mapping[str, Any]) -> Facts:
     """What the whole run shared, beside its scenarios."""
-    groups = ("agent", "actions", "reward", "history", "transport")
-    return [(group, described(config[group])) for group in groups if config.get(group)]
+    env = {name: value for name, value in config.get("env", {}).items() if name != "scenarios"}
+    shown = {"env": env, **{group: config.get(group) for group in _GROUPS}}
+    return [(group, described(value)) for group, value in shown.items() if described(value or "")]
 
 
 def described(value: Any) -> str:
     """A configuration's branch on one line: `droptail (packets 400)`, without what is not set."""
     if isinstance(value, Mapping):
         parts = {str(name): described(inner) for name, inner in value.items() if inner not in (None, {}, [])}
+        parts = {name: text for name, text in parts.items() if text}  # of a branch where nothing is set
         kind = parts.pop("kind", "")
         listed = ", ".join(f"{name} {inner}" for name, inner in parts.items())
         return f"{kind} ({listed})" if kind and listed else kind or listed

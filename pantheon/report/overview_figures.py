@@ -20,6 +20,7 @@ from pantheon.statistics import Scored
 
 Floats = NDArray[np.float64]
 
+_MOST_BANDS = 6  # more would hide each other
 _DIVERGING = LinearSegmentedColormap.from_list("report", ["#E69F00", "#FFFFFF", "#0072B2"])
 
 
@@ -41,7 +42,8 @@ def intervals(rows: Sequence[tuple[str, Interval]], title: str, label: str) -> F
 
 
 def profiles(scored: Scored, order: Sequence[str]) -> Figure:
-    """The share of episodes that score above a threshold, over the threshold, with 95 % bands."""
+    """The share of episodes that score above a threshold, over the threshold; of a few schemes with 95 %
+    bands."""
     figure, (axis,) = panels(width=4.9, height=4.0)
     everything = np.concatenate([scores.ravel() for scores in scored.scores.values()])
     low, high = (float(np.clip(v, -1.0, 2.0)) for v in (everything.min(), everything.max()))
@@ -49,7 +51,8 @@ def profiles(scored: Scored, order: Sequence[str]) -> Figure:
     for place, scheme in enumerate(order):
         style = style_of(scheme)
         share, band_low, band_high = statistics.performance_profile(scored.scores[scheme], thresholds)
-        axis.fill_between(thresholds, band_low, band_high, color=style.colour, alpha=0.13, linewidth=0)
+        if len(order) <= _MOST_BANDS:
+            axis.fill_between(thresholds, band_low, band_high, color=style.colour, alpha=0.15, linewidth=0)
         axis.plot(
             thresholds,
             share,

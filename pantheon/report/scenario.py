@@ -10,6 +10,7 @@ from pantheon.report.album import Album, Chapter, ChapterWriter, file_name
 from pantheon.report.facts import Facts, scenario_facts
 from pantheon.report.overview import Step
 from pantheon.report.scenario_figures import Scales, time_series, trade_off
+from pantheon.report.sharing import SharingSection, sharing_section
 from pantheon.report.source import Source
 from pantheon.report.tables import Table
 from pantheon.results import Summary
@@ -29,6 +30,8 @@ class ScenarioSection:
     """Keys of the figures over time, in the table's order."""
     seed: int | None
     """Of the run that they show."""
+    shared: SharingSection | None
+    """Where the scenario has several flows."""
 
 
 def scenario_section(
@@ -45,15 +48,20 @@ def scenario_section(
             f"Throughput over 95th percentile delay of each run in {name}, with the mean and the "
             "one-standard-deviation ellipse of each scheme. The table has the means.",
         )
-        seed = _over_time(source, name, [scheme for scheme, _ in table.rows], chapter, step)
+        ranked = [scheme for scheme, _ in table.rows]
+        seed = _over_time(source, name, ranked, chapter, step)
+        over_time = [key for key in chapter.chapter.pictures if key != TRADE_OFF]
+        several = source.flows_in(name) > 1
+        shared = sharing_section(source, name, ranked, chapter, step) if several else None
     return ScenarioSection(
         id=f"scenario-{file_name(name)}",
         name=name,
         facts=scenario_facts(source.scenario_config(name)),
         table=table,
         chapter=chapter.chapter,
-        over_time=[key for key in chapter.chapter.pictures if key != TRADE_OFF],
+        over_time=over_time,
         seed=seed,
+        shared=shared,
     )
 
 

@@ -162,7 +162,8 @@ def panel(axis: Axes, title: str, bounds: tuple[float, float]) -> None:
     axis.set_title(title, fontsize=8, color=MUTED, pad=2.5)
     if bounds[0] > 0.0:
         axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=5))
+        steps = (1.0, 3.0) if bounds[1] < 100.0 * bounds[0] else (1.0,)
+        axis.yaxis.set_major_locator(LogLocator(subs=steps, numticks=5))
         axis.yaxis.set_minor_locator(NullLocator())
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:

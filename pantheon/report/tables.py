@@ -119,7 +119,9 @@ def ranking(scored: Scored, order: Sequence[str], queue_delays: Mapping[str, flo
     columns.add(MEAN_SCORE, {name: float(scored.scores[name].mean()) for name in order})
     columns.add(WORST_SCORE, {name: float(scored.scores[name].mean(axis=1).min()) for name in order})
     columns.add(QUEUE_DELAY, dict(queue_delays))
-    return columns.table("Normalised scores over all scenarios, with 95 % stratified-bootstrap intervals")
+    count = len(scored.scenarios)
+    over = "1 scenario" if count == 1 else f"{count} scenarios"
+    return columns.table(f"Normalised scores over {over}, with 95 % stratified-bootstrap intervals")
 
 
 SCORE_IQM = Quantity("score", "interquartile mean", 3)
@@ -141,11 +143,11 @@ def scenario_table(scenario: str, summaries: Sequence[Summary], scored: Scored) 
     """One scenario's observed flows, the largest reward first."""
     ranked = sorted(summaries, key=lambda s: -s.metrics["reward"].mean if "reward" in s.metrics else np.inf)
     columns = Columns([s.scheme for s in ranked])
-    for quantity, metric in MEASURED:
-        columns.add(quantity, {s.scheme: s.metrics.get(metric) for s in ranked})
     if scenario in scored.scenarios:
         index = scored.scenarios.index(scenario)
         columns.add(SCORE, {name: bootstrap_mean(scores[index]) for name, scores in scored.scores.items()})
+    for quantity, metric in MEASURED:
+        columns.add(quantity, {s.scheme: s.metrics.get(metric) for s in ranked})
     count = max(interval.count for s in ranked for interval in s.metrics.values())
     runs = "1 run" if count == 1 else f"{count} runs"
     return columns.table(f"{scenario}: {runs} a scheme, means and 95 % bootstrap intervals")
