@@ -143,7 +143,8 @@ void Vivace::on_result(const MonitorInterval& interval) {
     start_trial();
     return;
   }
-  const double gradient = interval.rtt_gradient(config_.gradient_floor, config_.gradient_errors);
+  double gradient = interval.rtt_gradient(config_.gradient_floor, config_.gradient_errors);
+  if (!config_.reward_draining) gradient = std::max(0.0, gradient);
   const double loss = interval.loss_rate();
   results_.push_back({interval.mbps, utility(interval.mbps, gradient, loss), gradient, loss});
   if (static_cast<std::int64_t>(results_.size()) < results_wanted_) return;

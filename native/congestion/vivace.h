@@ -34,7 +34,10 @@ struct VivaceConfig {
   // regression (as in "PCC Proteus: Scavenger Transport And Beyond", SIGCOMM 2020, section 5, which asks the
   // same of the regression's residual).
   double gradient_floor = 0.01;
-  double gradient_errors = 2.0;
+  double gradient_errors = 3.0;
+  // Whether an RTT that falls counts for a gain, as in equation 1, or for nothing, as in the authors'
+  // programs. Where it does, every short queue that empties makes a lower rate look better than it is.
+  bool reward_draining = false;
   // An interval has at least so many packets. mvfst acknowledges every tenth, and a regression needs three
   // samples to know its error.
   std::int64_t interval_packets = 40;

@@ -22,8 +22,8 @@ constexpr std::int64_t kPerAck = 10;
 // Sends at the rate that the controller names over a link whose queue grows and drains as the rates have it.
 class Story {
  public:
-  explicit Story(std::uint64_t seed = 1)
-      : vivace_(VivaceConfig{}, WindowLimits{}, Rng(seed)), sender_(vivace_) {
+  explicit Story(std::uint64_t seed = 1, const VivaceConfig& config = {})
+      : vivace_(config, WindowLimits{}, Rng(seed)), sender_(vivace_) {
     sender_.send(kPerAck);
     sender_.advance(kRtt);
     sender_.ack(kPerAck, kRtt);
@@ -63,6 +63,7 @@ class Story {
     rates = {vivace_.rate_mbps()};
   }
 
+  void add_queue(double ms) { queue_ += ms; }
   double pacing() const { return vivace_.pacing_rate()->to_mbps(); }
   Vivace& vivace() { return vivace_; }
   TestSender& sender() { return sender_; }
@@ -161,31 +162,32 @@ TEST(Vivace, TriesBothSidesInRandomOrder) {
   EXPECT_EQ(higher_first.size(), 2U);
 }
 
-// The first step is held to 5 %. Each that would have been longer widens the bound by 10 %; one that is not
-// narrows it to what it needs. The second in a direction is twice the gradient, the third three times, and
-// from there on each is two times longer.
+// The bound of a step is 5 % at first. Each that would have been longer widens the bound by 10 %; one that is
+// not narrows it to what it needs. The second in a direction is twice the gradient, the third three times,
+// and from there on each is two times longer.
 TEST(Vivace, StepsGrowWithConfidenceWithinTheirBound) {
   Story story;
   story.leave_starting();
-  story.capacity = 2;  // down first, so that the way up begins afresh
-  story.changes(1);
-  story.capacity = std::numeric_limits<double>::infinity();
+  const double own = story.vivace().rate_mbps();
+  story.loss = [&](double mbps) { return mbps > 1.01 * own ? 5 : 0; };
+  story.changes(1);  // down first, so that the way up begins afresh
+  story.loss = nullptr;
   double before = story.vivace().rate_mbps();
-  do {
-    before = story.vivace().rate_mbps();
-    story.changes(1);
-  } while (story.vivace().rate_mbps() < before);
-  EXPECT_NEAR(story.vivace().rate_mbps(), 1.05 * before, 1e-9);
-  int exceeded = 1;
-  for (const int confidence : {2, 3, 5, 7}) {
+  EXPECT_NEAR(before, 0.95 * own, 1e-9);
+  int exceeded = 0;
+  int times_bound = 0;
+  for (const int confidence : {1, 2, 3, 5, 7, 9, 11, 13}) {
     before = story.vivace().rate_mbps();
     story.changes(1);
     const double wanted = confidence * clean_gradient(story.vivace(), before);
     const double bound = (0.05 + 0.1 * exceeded) * before;
     EXPECT_NEAR(story.vivace().rate_mbps() - before, std::min(wanted, bound), 1e-9) << confidence;
+    times_bound += wanted > bound ? 1 : 0;
     exceeded = wanted > bound ? exceeded + 1
                               : static_cast<int>(std::ceil(std::max(0.0, wanted / before - 0.05) / 0.1));
   }
+  EXPECT_GE(times_bound, 1);
+  EXPECT_LT(times_bound, 7);
 }
 
 TEST(Vivace, AGrowingQueueTurnsItAndTheBoundIsTheFirstAgain) {
@@ -218,6 +220,22 @@ TEST(Vivace, LooksTwiceAtAnOddResult) {
   };
   EXPECT_EQ(trials_until_a_change([](double, double) { return 0; }), 1);
   EXPECT_EQ(trials_until_a_change([](double mbps, double own) { return mbps < 0.99 * own ? 1 : 0; }), 2);
+}
+
+// A queue that empties, and does so the faster the lower the rate is, is no reason to send less.
+TEST(Vivace, AQueueThatEmptiesCountsOnlyWhereAsked) {
+  for (const bool rewarded : {false, true}) {
+    VivaceConfig config;
+    config.reward_draining = rewarded;
+    Story story(1, config);
+    story.leave_starting();
+    story.changes(1);
+    const double own = story.vivace().rate_mbps();
+    story.add_queue(150);
+    story.capacity = 1.1 * own;
+    story.changes(1);
+    EXPECT_EQ(story.vivace().rate_mbps() < own, rewarded);
+  }
 }
 
 TEST(Vivace, LossTurnsItDown) {

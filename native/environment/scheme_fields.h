@@ -81,6 +81,7 @@ void visit_fields(V& v, VivaceConfig& c) {
   v.knob("change_bound_step", c.change_bound_step, kNonNegative);
   v.knob("gradient_floor", c.gradient_floor, kNonNegative);
   v.knob("gradient_errors", c.gradient_errors, kNonNegative);
+  v.knob("reward_draining", c.reward_draining);
   v.knob("interval_packets", c.interval_packets, kAtLeastOne);
   v.knob("timeout_rtts", c.timeout_rtts, kPositive);
 }
