@@ -1,0 +1,61 @@
+"""Sweep files give the jobs that they say, from the command line too."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mvfstrl.config import compose, config_folder, native_config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def jobs(sweep: str) -> list[list[str]]:
+    """The overrides of every job of a sweep file."""
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        overrides = [f"+sweeps={sweep}", f"hydra.searchpath=[file://{ROOT}]"]
+        composed = hydra.compose("config", overrides=overrides, return_hydra_config=True)
+        params = [f"{key}={value}" for key, value in composed.hydra.sweeper.params.items()]
+    (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(params), None)
+    return [list(job) for job in batch]
+
+
+def path(overrides: list[str]) -> dict[str, Any]:
+    (scenario,) = native_config(compose(overrides))["scenarios"]
+    assert isinstance(scenario, dict)
+    return scenario
+
+
+def test_ccbench_is_150_different_paths() -> None:
+    all_jobs = jobs("ccbench")
+    assert len(all_jobs) == len({tuple(job) for job in all_jobs}) == 150
+    for job in (all_jobs[0], all_jobs[77], all_jobs[-1]):
+        given = dict(override.split("=") for override in job)
+        drawn = path(job)
+        assert drawn["uplink"]["mbps"]["high"] == float(given["env.rate_mbps"])
+        assert drawn["delay_ms"]["high"] == float(given["env.delay_ms"])
+        assert drawn["queue"]["bdp"]["high"] == float(given["env.queue.bdp"])
+        assert drawn["queue"]["packets"] is None
+    grid = itertools.product((12, 24, 48, 96, 192), (5, 10, 20, 40, 80), (0.5, 1, 2, 4, 8, 16))
+    found = {
+        tuple(float(override.split("=")[1]) for override in job if "env." in override) for job in all_jobs
+    }
+    assert found == {tuple(map(float, point)) for point in grid}
+
+
+def test_a_part_of_it_runs_from_the_command_line(tmp_path: Path) -> None:
+    arguments = ["run.py", "-m", "--config-dir", ".", "+sweeps=ccbench", "mode=test", "agent=fixed"]
+    arguments += ["env.rate_mbps=12", "env.delay_ms=5,10", "env.queue.bdp=1", "env.episode_ms=1000"]
+    arguments += ["tracker=none", "test.schemes=[]", "test.runs=1", f"hydra.sweep.dir={tmp_path}"]
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    runs = sorted(folder.name for folder in tmp_path.iterdir() if folder.is_dir())
+    assert runs == ["0", "1"]
+    assert all((tmp_path / run / "results.parquet").is_file() for run in runs)
