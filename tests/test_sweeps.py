@@ -13,12 +13,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mvfstrl.config import compose, config_folder, native_config
+from mvfstrl.config.compose import register
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def jobs(sweep: str) -> list[list[str]]:
     """The overrides of every job of a sweep file."""
+    register()
     with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
         overrides = [f"+sweeps={sweep}", f"hydra.searchpath=[file://{ROOT}]"]
         composed = hydra.compose("config", overrides=overrides, return_hydra_config=True)
