@@ -141,7 +141,8 @@ class Benchmark:
 
         def found(oracle: Oracle) -> None:
             self.oracles[scenario] = oracle
-            self._begin(tasks, make_cell(self._cfg, scheme.with_window(oracle.window_packets), scenario))
+            tuned = scheme.with_window(oracle.window_packets, pacing=oracle.pacing)
+            self._begin(tasks, make_cell(self._cfg, tuned, scenario))
 
         def searched(oracle: Oracle) -> None:
             self._store.save(SEARCHES, scenario, key, oracle.content())

@@ -54,8 +54,8 @@ class Scheme:
     computed: bool = False
     """Not played but computed from what the link offered."""
 
-    def with_window(self, packets: int) -> Scheme:
-        return replace(self, agent=fixed_window(packets), searched=False)
+    def with_window(self, packets: int, *, pacing: bool = False) -> Scheme:
+        return replace(self, agent=fixed_window(packets, pacing=pacing), searched=False)
 
 
 def schemes_of(cfg: Config, run: RunDirectory) -> list[Scheme]:
@@ -151,9 +151,9 @@ def native_of(cfg: Config, scheme: Scheme, scenario: str) -> dict[str, Any]:
     return native_config(replace(cfg, env=alone, history=history, actions=actions), scheme.agent)
 
 
-def fixed_window(packets: int) -> SchemeConfig:
+def fixed_window(packets: int, *, pacing: bool = False) -> SchemeConfig:
     agent = SCHEMES["fixed"]()
-    agent.controller["window_packets"] = float(packets)
+    agent.controller |= {"window_packets": float(packets), "pacing": pacing}
     return agent
 
 

@@ -55,6 +55,6 @@ def test_a_policy_plays_all_four_links(tmp_path: Path) -> None:
     options = ["--folder", str(tmp_path / "out"), "--traces", str(TRACES)]
     assert real_traces.main([str(checkpoint), *options, "test.runs=2", "env.episode_ms=3000"]) == 0
     table = read_results(tmp_path / "out" / "results.parquet")
-    assert set(table["scheme"]) == {"impala", "cubic", "newreno"}
-    assert table.groupby(["scheme", "scenario"]).size().tolist() == [2] * 12
+    assert set(table["scheme"]) == {"impala", "cubic", "newreno", "random", "oracle"}
+    assert table.groupby(["scheme", "scenario"]).size().tolist() == [2] * 20
     assert table["delay_mean_ms"].min() > 20.0

@@ -75,9 +75,17 @@ def test_the_oracle_is_the_best_of_all_windows() -> None:
     every = {window: reward(window) for window in range(2, 121)}
     best = max(every, key=lambda window: every[window])
     found = find_oracle(cfg, "constant")
+    assert not found.pacing
     assert found.window_packets == best
     assert found.reward.mean == pytest.approx(every[best])
     assert len(found.tried) < 20
+
+
+def test_the_oracle_is_paced_where_bursts_are_lost() -> None:
+    cfg = config("env=policer_12mbps_20ms", "env.episode_ms=3000", "actions.max_window_packets=200")
+    found = find_oracle(cfg, "policer_12mbps_20ms")
+    assert found.pacing
+    assert max(found.tried.values()) == found.reward.mean
 
 
 def test_search_needs_few_windows_and_stays_in_its_limits() -> None:
