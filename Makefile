@@ -1,9 +1,10 @@
 # Everything a person or CI runs. The work is in tools/: this file only names it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train test bench wheel lint format sanitize clean
+.PHONY: help setup train test bench fidelity wheel lint format sanitize clean
 
 PYTHON_IN_VENV := .venv/bin/python
+FIDELITY := outputs/fidelity/fidelity
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -23,6 +24,10 @@ test: ## Set up, then run all native and Python tests
 bench: ## Set up, then run the benchmarks; figures go to bench.json
 	@tools/setup.sh bench
 	$(PYTHON_IN_VENV) tools/bench.py $(ARGS)
+
+fidelity: setup ## Play the real runs of ../shared/truth in virtual time and compare; results go to outputs/fidelity
+	$(PYTHON_IN_VENV) -m pantheon.fidelity $${MVFSTRL_SHARED:-../shared}/truth/mahimahi_mvfst.csv --json $(FIDELITY).json \
+		--figure $(FIDELITY).png --markdown $(FIDELITY).md $(ARGS)
 
 wheel: ## Build the wheel into dist/ and try it in a clean environment
 	@tools/setup.sh train

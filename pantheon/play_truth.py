@@ -13,10 +13,10 @@ from mvfstrl.native_defaults import native_default
 from pantheon.linklog import Events, LinkLog
 from pantheon.truth import Queue, TruthRow, find_trace
 
-SCHEMES = {"cubic": "cubic", "newreno": "newreno", "copa+pace": "copa", "bbr+pace": "bbr"}
-"""Our controller by the name in the tables' column `cc`."""
+SCHEMES = ("newreno", "cubic", "copa", "bbr")
+"""mvfst's controllers, by the tables' name for them and ours."""
 
-KNOBS: dict[str, dict[str, Any]] = {"copa+pace": {"delta": 0.5}}
+KNOBS: dict[str, dict[str, Any]] = {"copa": {"delta": 0.5}}
 """What the truth runs told mvfst's controllers beside mvfst's defaults."""
 
 PACED = "+pace"
@@ -30,6 +30,11 @@ MAXIMUM_WINDOW_PACKETS = 860_000
 WAKE_UP_MS = 0.35
 OPPORTUNITY_BYTES = 1504
 _ARRIVAL, _DROP, _DEPARTURE = range(3)
+
+
+def is_known(scheme: str) -> bool:
+    """Whether rows of that name, paced or not, can be played."""
+    return scheme.removesuffix(PACED) in SCHEMES
 
 
 def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
@@ -48,8 +53,9 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
         "ack_queue": _queue("scenarios.0.ack_queue", row.links.ack_queue),
     }
     config["scenarios"][0]["delay_variation"]["jitter_ms"] = _constant(WAKE_UP_MS)
-    controller = native_default(f"kinds.controller.{SCHEMES[row.scheme]}")
-    config["flows"][0]["controller"] = controller | KNOBS.get(row.scheme, {})
+    scheme = row.scheme.removesuffix(PACED)
+    controller = native_default(f"kinds.controller.{scheme}")
+    config["flows"][0]["controller"] = controller | KNOBS.get(scheme, {})
     config["transport"]["pacing"] = "always" if row.scheme.endswith(PACED) else "never"
     config["transport"]["window"]["maximum_packets"] = MAXIMUM_WINDOW_PACKETS
     config["episode_ms"] = float(row.duration_ms)

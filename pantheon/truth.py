@@ -13,6 +13,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mvfstrl._native import constant_trace, periodic_trace, poisson_trace
 from mvfstrl.errors import MvfstrlError
 
 DROPTAIL = "droptail"
@@ -95,6 +99,19 @@ PATHS = {
 }
 
 
+PERIODIC = {
+    "12mbps.trace": (1, 1),
+    "60mbps.trace": (5, 1),
+    "108mbps.trace": (9, 1),
+    "0.12mbps.trace": (1, 100),
+    "10-every-200.trace": (10, 200),
+}
+"""Traces of one period: opportunities, and every how many milliseconds they come."""
+
+POISSON_HEADS_MS = {"0.57": 1000.0, "2.64": 5000.0, "3.04": 4000.0}
+"""How long Pantheon's Poisson traces have an opportunity every 100 ms, by their rate in Mbps."""
+
+
 def path_of(scenario: str) -> Links | None:
     """The links of a scenario; cellular ones are `NAME.up` (data over NAME.up, ACKs over NAME.down) and
     `NAME.down`, the reverse. None for a scenario that is not known."""
@@ -120,23 +137,35 @@ def read_truth(path: Path) -> list[TruthRow]:
 
 
 def find_trace(name: str, folder: Path, generated: Path) -> Path:
-    """The trace of that name below `folder`. A constant rate's that is not there is made in `generated`, by
-    Pantheon's formula."""
+    """The trace of that name below `folder`; one of Pantheon's that is not there is made in `generated`."""
     for candidate in (folder / name, folder / "pantheon" / name):
         if candidate.is_file():
             return candidate
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)mbps\.trace", name)
-    if not match:
-        raise TruthError(f"{folder}: has no trace {name}")
     path = generated / name
     if not path.exists():
-        path.write_text(constant_trace(float(match[1])))
+        times = _made_by_rule(name)
+        if times is None:
+            recording = name.rpartition(".")[0]
+            raise TruthError(f"{folder}: has no trace {name} (python -m pantheon.traces fetch {recording})")
+        path.write_text("".join(f"{time}\n" for time in times.tolist()))
     return path
 
 
-def constant_trace(mbps: float) -> str:
-    """A minute of 1500-byte opportunities at a constant rate: line i is floor(12 i / mbps)."""
-    return "".join(f"{int(i * 12 / mbps)}\n" for i in range(round(mbps * 5000)))
+def is_generated(name: str, folder: Path) -> bool:
+    """Whether find_trace() would have to make it."""
+    return not any((place / name).is_file() for place in (folder, folder / "pantheon"))
+
+
+def _made_by_rule(name: str) -> NDArray[np.uint32] | None:
+    """The opportunities of one of Pantheon's traces. Poisson ones share only head and rate with them."""
+    if name in PERIODIC:
+        return periodic_trace(*PERIODIC[name])
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)mbps(-poisson)?\.trace", name)
+    if not match:
+        return None
+    if match[2]:
+        return poisson_trace(float(match[1]), POISSON_HEADS_MS.get(match[1], 0.0), seed=0)
+    return constant_trace(float(match[1]))
 
 
 def _links(row: dict[str, str]) -> Links | None:
