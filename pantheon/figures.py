@@ -176,7 +176,9 @@ def name_points(axis: Axes, named: Sequence[tuple[str, float, float]]) -> None:
 
 Box = tuple[float, float, float, float]
 # Offsets of a name from its point in points, and whether it runs to the right; the best ones first.
-_SPOTS = tuple((side * 8, dy, side > 0) for dy in (8, -8, 19, -19, 30, -30) for side in (1, -1))
+_SPOTS = tuple(
+    (side * (8 if dy else 10), dy, side > 0) for dy in (8, -8, 0, 19, -19, 30, -30) for side in (1, -1)
+)
 
 
 def _label_box(x: float, y: float, size: tuple[float, float], right: bool) -> Box:
