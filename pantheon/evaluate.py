@@ -38,9 +38,9 @@ def test(cfg: Config, run: RunDirectory) -> float:
     """Evaluates, reports into the run directory and returns the mean reward of the agent under test."""
     table = evaluate(cfg, schemes_of(cfg, run), run.path)
     show_comparison(cfg, run, table, run.path / "comparison.png")
-    own = table[(table["scheme"] == cfg.agent.name) & (table["flow"] == 0)]
     if cfg.test.report:
         write_report(run.path, Console())
+    own = table[(table["scheme"] == cfg.agent.name) & (table["flow"] == 0)]
     return float(own.groupby("scenario")["reward"].mean().mean())
 
 

@@ -2,10 +2,10 @@
 
 It sends each packet so that it reaches the bottleneck just as its turn comes: every window's throughput is
 the link's capacity in it, and no packet waits. Its delay is the propagation delay and the service of one full
-packet at the link's mean rate, and that service is also the queueing delay that its windows are rewarded for:
-nothing that crosses a link waits less. Random loss takes from the acknowledged bytes the share that it took
-from another sender's packets in the same episode. The start of the connection costs it nothing, and packets
-are not whole: no real sender can do all of that. Only for a flow that has the path to itself.
+packet at the link's mean rate. All packets take that long, so that the delay that its windows are rewarded
+for, the round-trip time beyond the smallest, is zero. Random loss takes from the acknowledged bytes the share
+that it took from another sender's packets in the same episode. The start of the connection costs it nothing,
+and packets are not whole: no real sender can do all of that. Only for a flow that has the path to itself.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def omniscient(report: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
             dict(config),
             acked[of_length],
             length_ms=float(length),
-            delay_ms=service_ms,
+            delay_ms=0.0,
             rtt_ms=2 * propagation_ms + service_ms,
         )
     delay_ms = propagation_ms + service_ms

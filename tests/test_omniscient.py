@@ -37,20 +37,18 @@ def test_a_constant_link_is_filled_without_a_queue(tmp_path: Path) -> None:
     assert row["delay_p95_ms"] == pytest.approx(20 + service_ms, abs=1e-3)
     assert row["queue_delay_mean_ms"] == pytest.approx(service_ms)
     megabytes = 1.5 * PAYLOAD / WIRE
-    assert row["reward"] == pytest.approx(
-        math.log(megabytes + 1e-5) - 0.2 * math.log(service_ms + 1e-5), abs=1e-3
-    )
+    assert row["reward"] == pytest.approx(math.log(megabytes + 1e-5) - 0.2 * math.log(1e-5), abs=1e-3)
     assert (row["loss"], row["flow_scheme"]) == (0.0, "omniscient")
 
 
-@pytest.mark.parametrize("env", ["lte", "poisson", "nepal_india"])
+@pytest.mark.parametrize("env", ["lte", "poisson", "nepal_india", "policer_12mbps_20ms"])
 def test_no_scheme_carries_more_or_waits_less(env: str, tmp_path: Path) -> None:
-    cfg = config(f"env={env}", "test.schemes=[omniscient,fixed]")
+    cfg = config(f"env={env}", "test.schemes=[omniscient,fixed,oracle]")
     table = evaluate(cfg, schemes_of(cfg, RunDirectory(tmp_path)), tmp_path)
     rows = table.set_index(["scheme", "seed"])
     for seed in table["seed"].unique():
         bound = rows.loc[("omniscient", seed)]
-        for scheme in ("cubic", "fixed"):
+        for scheme in ("cubic", "fixed", "oracle"):
             played = rows.loc[(scheme, seed)]
             assert bound["throughput_mbps"] >= played["throughput_mbps"]
             assert bound["queue_delay_mean_ms"] <= played["queue_delay_mean_ms"]
