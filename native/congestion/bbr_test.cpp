@@ -222,29 +222,25 @@ TEST(Bbr, PersistentCongestionLeavesTheLeastWindow) {
   Story story;
   ASSERT_TRUE(story.reach(State::kProbeBw));
   TestSender sender(story.bbr);
-  sender.send(30);
-  sender.lose(30, /*persistent=*/true);
+  sender.send(60);
+  sender.lose(10, /*persistent=*/false);
+  EXPECT_EQ(story.window(), 40);  // what is in flight, less what was lost
+  sender.lose(10, /*persistent=*/true);
   EXPECT_EQ(story.window(), 4);
 }
 
+// Beside two products and three quanta of two packets, the window holds what ACKs were ahead of the
+// bandwidth: most of 60 packets where those of 30 ms come together.
 TEST(Bbr, TheWindowMakesRoomForAggregatedAcks) {
-  const auto window = [](std::int64_t per_ack) {
-    Bbr bbr(BbrConfig{}, WindowLimits{});
-    TestSender sender(bbr);
-    // 2 packets a millisecond in both cases; ACKs of ten, or of a hundred at a time.
-    std::int64_t owed = 0;
-    for (int ms = 0; ms < 3'000; ++ms) {
-      sender.fill_window();
-      sender.advance(Duration::from_ms(1));
-      owed += 2;
-      if (owed >= per_ack && ms > 40) {
-        sender.ack(std::min<std::int64_t>(owed, sender.in_flight().value() / 1252), Duration::from_ms(50));
-        owed = 0;
-      }
-    }
-    return bbr.congestion_window().value() / 1252;
+  const auto room = [](std::int64_t ack_every_ms) {
+    Story story({.packets_per_ms = 2, .ack_every_ms = ack_every_ms});
+    EXPECT_TRUE(story.reach(State::kProbeBw));
+    story.path.run_ms(2'000);
+    const double products = 2 * story.packets_per_ms() * story.bbr.min_rtt().to_ms();
+    return static_cast<double>(story.window()) - products - 6;
   };
-  EXPECT_GT(window(100), window(10) + 50);
+  EXPECT_LT(room(1), 10);
+  EXPECT_GT(room(30), 30);
 }
 
 TEST(Bbr, RefusesParametersByName) {

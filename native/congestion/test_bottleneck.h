@@ -17,7 +17,8 @@ class TestBottleneck {
     std::int64_t packets_per_ms = 1;
     Duration rtt = Duration::from_ms(40);
     std::int64_t queue_packets = 1'000'000;
-    std::int64_t lose_every = 0;  // besides, one packet in so many; 0: none
+    std::int64_t lose_every = 0;    // besides, one packet in so many; 0: none
+    std::int64_t ack_every_ms = 1;  // ACKs come together
   };
 
   TestBottleneck(CongestionController& controller, const Options& options)
@@ -63,6 +64,7 @@ class TestBottleneck {
     transmit();
   }
   void acknowledge() {
+    if (now().ns() / 1'000'000 % options_.ack_every_ms != 0) return;
     while (!flying_.empty() && flying_.front().due <= now()) {
       const Flying packet = flying_.front();
       flying_.pop_front();
