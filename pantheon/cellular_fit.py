@@ -333,9 +333,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--traces", type=Path, default=shared / "traces", help="their folder (default: %(default)s)"
     )
     parser.add_argument("--write", action="store_true", help="renew the table and the figure under docs/")
+    parser.add_argument("recordings", nargs="*", help="of that folder; default: those of lte and umts")
     options = parser.parse_args(arguments)
+    if options.write and options.recordings:
+        parser.error("--write is for lte and umts alone")
     try:
-        fits = [fit_trace(options.traces / name) for name in TRACES]
+        fits = [fit_trace(options.traces / name) for name in options.recordings or TRACES]
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

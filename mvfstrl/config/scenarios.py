@@ -29,6 +29,7 @@ def native_scenario(name: str, scenario: ScenarioConfig, env: EnvConfig) -> dict
         "loss": parse_range(loss_key, loss, at_least=0.0, at_most=1.0),
         # A user who asks for loss gets it in every episode, unless told otherwise.
         "loss_probability": 1.0 if env.loss is not None and env.loss_probability is None else chance,
+        **_disturbances(key, scenario, env),
         "queue": _queue("scenarios.0.queue", (f"{key}.queue", scenario.queue), ("env.queue", overrides)),
         "ack_queue": _queue("scenarios.0.ack_queue", (f"{key}.ack_queue", scenario.ack_queue)),
         "overhead_bytes": scenario.overhead_bytes,
@@ -53,9 +54,10 @@ def _rate(key: str, given: Mapping[str, Any], env: EnvConfig) -> dict[str, Any]:
     if kind not in kinds:
         raise ConfigError(f"{key}.kind: must be one of {', '.join(kinds)}, got {kind!r}")
     rate = _merged(kinds[kind], given)
-    if "start_ms" in rate:
-        rate["start_ms"] = parse_range(f"{key}.start_ms", rate["start_ms"], at_least=0.0)
     knob = "mbps" if "mbps" in rate else "scale"
+    for name, default in kinds[kind].items():
+        if name != knob and _is_range(default):
+            rate[name] = parse_range(f"{key}.{name}", rate[name], at_least=0.0)
     if knob not in rate:
         for name in ("rate_mbps", "rate_scale"):
             if getattr(env, name) is not None:
@@ -75,6 +77,30 @@ def _scaled(rate: dict[str, Any], key: str, env: EnvConfig) -> dict[str, Any]:
         raise ConfigError(f"env.rate_scale: {key} is drawn from a range already")
     scale = parse_range("env.rate_scale", env.rate_scale, above=0.0)
     return {**scale, "low": rate["low"] * scale["low"], "high": rate["low"] * scale["high"]}
+
+
+def _disturbances(key: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
+    """Varying delay, reordering and duplication; what neither the scenario nor `env` asks for is left out."""
+    wanted: dict[str, Any] = {}
+    for group in ("delay_variation", "reordering"):
+        given: Mapping[str, Any] = getattr(scenario, group)
+        overrides = {name: value for name, value in vars(getattr(env, group)).items() if value is not None}
+        if given or overrides:
+            defaults = native_default(f"scenarios.0.{group}")
+            merged = {**defaults, **given, **overrides}
+            for name in filter(lambda name: _is_range(defaults.get(name)), merged):
+                knob = f"env.{group}.{name}" if name in overrides else f"{key}.{group}.{name}"
+                most = 1.0 if name == "probability" else None
+                merged[name] = parse_range(knob, merged[name], at_least=0.0, at_most=most)
+            wanted[group] = merged
+    knob, value = _override("env.duplication", env.duplication, f"{key}.duplication", scenario.duplication)
+    if value is not None:
+        wanted["duplication"] = parse_range(knob, value, at_least=0.0, at_most=1.0)
+    return wanted
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {"low", "high", "log"}
 
 
 def _queue(default_path: str, *layers: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -50,6 +50,12 @@ class ScenarioConfig:
     """Probability that a data packet is lost behind the link, in episodes that have random loss..."""
     loss_probability: float = field(default_factory=native("scenarios.0.loss_probability"))
     """...and the probability of an episode to have it."""
+    delay_variation: dict[str, Any] = field(default_factory=dict)
+    """Delay beyond `delay_ms`: `{every_ms, step_ms, jitter_ms, random_start}`."""
+    reordering: dict[str, Any] = field(default_factory=dict)
+    """Data packets that are overtaken: `{probability, extra_ms}`."""
+    duplication: Any = None
+    """Probability that a data packet arrives twice; null: none does."""
     queue: dict[str, Any] = field(default_factory=dict)
     """Of data: `{kind: infinite|droptail|drophead|codel|pie, packets, bytes, bdp, codel, pie, flavour}`."""
     ack_queue: dict[str, Any] = field(default_factory=dict)
@@ -74,6 +80,24 @@ class QueueOverride:
 
 
 @dataclass
+class DelayVariationOverride:
+    every_ms: Any = None
+    """A step of the delay lasts so long..."""
+    step_ms: Any = None
+    """...and is drawn from this range, `[low, high]`."""
+    jitter_ms: Any = None
+    """Mean of an exponential delay of each packet's own. No packet overtakes another for either."""
+
+
+@dataclass
+class ReorderingOverride:
+    probability: Any = None
+    """Of a data packet to be overtaken..."""
+    extra_ms: Any = None
+    """...by those that follow within this time."""
+
+
+@dataclass
 class EnvConfig:
     """Scenarios to run, and overrides that apply to all of them (null: as each scenario says)."""
 
@@ -81,10 +105,14 @@ class EnvConfig:
     rate_mbps: Any = None
     """Of constant and Poisson links; of the ACKs' too, where the scenario does not describe it apart."""
     rate_scale: Any = None
-    """Multiplies the rate of constant, Poisson and cellular links."""
+    """Multiplies the rate of every link but a recorded trace."""
     delay_ms: Any = None
     loss: Any = None
     loss_probability: float | None = None
+    delay_variation: DelayVariationOverride = field(default_factory=DelayVariationOverride)
+    reordering: ReorderingOverride = field(default_factory=ReorderingOverride)
+    duplication: Any = None
+    """Probability that a data packet arrives twice."""
     queue: QueueOverride = field(default_factory=QueueOverride)
     uplink: str | None = None
     """env=trace: the mahimahi trace file that data crosses."""
