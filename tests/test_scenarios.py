@@ -87,7 +87,7 @@ def test_outage_makes_packets_wait() -> None:
 
 
 def test_copies_change_nothing_for_a_connection() -> None:
-    """A receiver does not process a packet again (RFC 9000 section 12.3); nor does a copy count for a flow."""
+    """A receiver does not process a packet again (RFC 9000 section 12.3); nor does a copy count."""
     copied = scenario("env=constant", "env.duplication=[0.5,1]")
     assert copied["duplication"] == {"low": 0.5, "high": 1, "log": False}
     assert outcomes("env=constant", "env.duplication=0.5") == outcomes("env=constant")
