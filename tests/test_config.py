@@ -236,11 +236,11 @@ def test_flows_of_scheme_agent_are_what_drives_flow_0() -> None:
 
 
 def test_cross_traffic() -> None:
-    transfers = "{kind: poisson_flows, mbps: 5, scheme: newreno, controller: {beta: 0.6}}"
+    transfers = "{kind: poisson_flows, mbps: 5, scheme: cubic, controller: {beta: 0.6}}"
     cfg = compose([f"env.cross_traffic=[{{kind: constant}},{transfers}]"])
     even, short = native_config(cfg)["cross_traffic"]
     assert even == {"kind": "constant", **native_default("kinds.cross_traffic.constant")}
-    assert short["controller"] == {**native_default("kinds.controller.newreno"), "beta": 0.6}
+    assert short["controller"] == {**native_default("kinds.controller.cubic"), "beta": 0.6}
     assert short["mbps"] == 5
 
 
