@@ -7,6 +7,7 @@ recording changes nothing in it.
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -257,3 +258,34 @@ def _actions(columns: Mapping[str, Any], actions: Sequence[str]) -> Iterator[Eve
     for at, index, window in _rows(columns, "at_ns", "action", "congestion_window"):
         data = {"index": index, "action": actions[index], "congestion_window": window}
         yield _event(_ms(at), "agent:action", data)
+
+
+_OLD_NAMES = {
+    "quic:parameters_set": "transport:parameters_set",
+    "quic:packet_sent": "transport:packet_sent",
+    "quic:packet_received": "transport:packet_received",
+    "quic:packet_lost": "recovery:packet_lost",
+    "quic:recovery_parameters_set": "recovery:parameters_set",
+    "quic:recovery_metrics_updated": "recovery:metrics_updated",
+    "quic:congestion_state_updated": "recovery:congestion_state_updated",
+}
+
+
+def write_old_qlog(path: Path, out: Path) -> None:
+    """The same log as version 0.3, whose header and names qvis and other tools of older drafts want."""
+    header, events = read_qlog(path)
+    trace = header["trace"] | {"common_fields": {"time_format": "relative", "reference_time": 0}}
+    del trace["event_schemas"]
+    old = {"qlog_version": "0.3", "qlog_format": "JSON-SEQ", "title": header["title"], "trace": trace}
+    with out.open("w", encoding="utf-8", newline="\n") as file:
+        _write(file, old)
+        for event in events:
+            _write(file, event | {"name": _OLD_NAMES.get(event["name"], event["name"])})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Rewrites a log as version 0.3, for tools of older drafts.")
+    parser.add_argument("log", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    write_old_qlog(given.log, given.out)

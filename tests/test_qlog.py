@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 
 from mvfstrl.config import compose, native_config
 from pantheon.episodes import play
-from pantheon.qlog import read_qlog, write_qlog, write_qlogs
+from pantheon.qlog import read_qlog, write_old_qlog, write_qlog, write_qlogs
 
 CDDL = (Path(__file__).parent / "qlog.cddl").read_text(encoding="utf-8")
 RULES = {
@@ -255,3 +256,20 @@ def test_a_number_that_json_does_not_know_is_refused(cubic_report: dict[str, Any
             config,
             {"scheme": "cubic", "scenario": "c", "seed": "7", "flow": 0, "flow_scheme": "cubic"},
         )
+
+
+def test_older_tools_get_the_names_that_they_know(cubic: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.sqlog"
+    write_old_qlog(cubic, old)
+    header, *events = (json.loads(text) for text in old.read_text(encoding="utf-8").split("\x1e")[1:])
+    # What qvis asks of a header (TextSequenceJSONToQlog).
+    assert (header["qlog_version"], header["qlog_format"]) == ("0.3", "JSON-SEQ")
+    assert header["trace"]["vantage_point"]["type"] == "server"
+    new = read_qlog(cubic)[1]
+    assert [(e["time"], e["data"]) for e in events] == [(e["time"], e["data"]) for e in new]
+    assert {e["name"].split(":")[0] for e in events} == {"simulation", "transport", "recovery"}
+    assert {e["name"] for e in events} >= {
+        "transport:packet_sent",
+        "recovery:metrics_updated",
+        "recovery:packet_lost",
+    }
