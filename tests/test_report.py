@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -177,9 +178,13 @@ def test_without_anchors_the_ranking_is_by_reward_and_says_why(tmp_path: Path) -
     assert "over time" not in " ".join(page.all("aria-label"))  # no series were recorded
 
 
-def test_a_single_run_of_a_single_scheme_is_told_too(tmp_path: Path) -> None:
+def test_a_single_run_of_a_single_scheme_is_told_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     folder = write_folder(tmp_path, schemes=("cubic",), scenarios=("lte",), runs=1)
     page = Page(write_report(folder, quiet()).read_text(encoding="utf-8"))
+    assert caplog.messages == []  # the libraries that draw keep to themselves
     assert "lte: 1 run a scheme, means and 95 % bootstrap intervals" in page.tables
 
 

@@ -7,6 +7,7 @@ Inline SVG takes the page's own colours and font, so that it follows a dark sche
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,8 @@ class Album:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "figures"
         self._folder.mkdir(parents=True, exist_ok=True)
+        # It tells every table of every font that a PDF takes up.
+        logging.getLogger("fontTools").setLevel(logging.WARNING)
 
     @contextmanager
     def chapter(self, name: str) -> Iterator[ChapterWriter]:
