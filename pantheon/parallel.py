@@ -38,7 +38,8 @@ class Tasks:
         try:
             while self._then:
                 done, _ = wait(self._then, return_when=FIRST_COMPLETED)
-                for future in done:
+                # What is finished is kept, whatever else failed meanwhile.
+                for future in sorted(done, key=lambda one: one.exception() is not None):
                     self._then.pop(future)(future.result())
         finally:
             self._stop.set()
