@@ -92,5 +92,18 @@ TEST(SenderPacing, SpreadsAWindowOverARoundTrip) {
   EXPECT_GE(now, at(60) + Duration::from_ms(30));
 }
 
+// A window that is full forgets the pacing timer: what opens it is answered at once, with what is due by
+// then.
+TEST(SenderPacing, AFullWindowForgetsTheTimer) {
+  Story story(Pacing::kAlways, false, 60);
+  story.flush(at(0));
+  story.ack(at(60), {{0, 59}});
+  EXPECT_EQ(story.flush(at(60)), kCaughtUp);
+  story.controller->window = kPacket * 10;
+  EXPECT_EQ(story.flush(at(61)), 0);
+  story.controller->window = kPacket * 60;
+  EXPECT_EQ(story.flush(at(62)), 2);  // five packets every 5 ms
+}
+
 }  // namespace
 }  // namespace mvfstrl
