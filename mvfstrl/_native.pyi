@@ -118,6 +118,7 @@ def constant_trace(mbps: float) -> NDArray[np.uint32]:
 
 def periodic_trace(opportunities: int, every_ms: float) -> NDArray[np.uint32]: ...
 def poisson_trace(mbps: float, head_ms: float, seed: int) -> NDArray[np.uint32]: ...
+
 def cellular_opportunities(
     *,
     level_mbps: float,
