@@ -47,7 +47,10 @@ def log_test(
             logger.info("%s: no qlog, as its observations are of other episodes", scheme.name)
             continue
         for scenario in cfg.env.scenarios:
-            tuned = scheme.with_window(oracles[scenario].window_packets) if scheme.searched else scheme
+            tuned = scheme
+            if scheme.searched:
+                found = oracles[scenario]
+                tuned = scheme.with_window(found.window_packets, pacing=found.pacing)
             cell = make_cell(cfg, tuned, scenario)
             names = {"scheme": scheme.name, "scenario": scenario}
             seeds = cell.seeds[: cell.series_runs]

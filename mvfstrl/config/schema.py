@@ -281,6 +281,8 @@ class TestConfig:
     """Of those, also writes each flow's packets, as qlog: `qlog/SCHEME/SCENARIO-SEED-flowN.sqlog`."""
     seed: int = 1_000_000
     """First of the held-out episode seeds; training never draws from them."""
+    report: bool = True
+    """Tells the results as a page, `report/index.html`; mode=report does it later."""
     shuffle_observations: bool = False
     """Also plays the policy with its observations shuffled in time: what it learnt must be lost."""
     threads: int = 0
@@ -315,8 +317,6 @@ class Config:
     test_after_train: bool = True
     agent: AgentConfig = field(default_factory=AgentConfig)
     env: EnvConfig = field(default_factory=EnvConfig)
-    report: bool = True
-    """Tells the results as a page, `report/index.html`; mode=report does it later."""
     actions: ActionsConfig = field(default_factory=ActionsConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
