@@ -19,7 +19,12 @@ def observation_fields() -> list[dict[str, Any]]:
     """The fields that an observation's statistics are of: `{name, kind, raw_unit, norm, high, meaning}`."""
 
 def window_rewards(
-    config: dict[str, Any], acked_bytes: NDArray[np.int64], *, length_ms: float, delay_ms: float, rtt_ms: float
+    config: dict[str, Any],
+    acked_bytes: NDArray[np.int64],
+    *,
+    length_ms: float,
+    delay_ms: float,
+    rtt_ms: float,
 ) -> NDArray[np.float64]:
     """What windows without loss would earn in which so many bytes are acknowledged, delays being the same in
     all."""
@@ -118,7 +123,6 @@ def constant_trace(mbps: float) -> NDArray[np.uint32]:
 
 def periodic_trace(opportunities: int, every_ms: float) -> NDArray[np.uint32]: ...
 def poisson_trace(mbps: float, head_ms: float, seed: int) -> NDArray[np.uint32]: ...
-
 def cellular_opportunities(
     *,
     level_mbps: float,

@@ -364,7 +364,10 @@ def test_bad_runs_are_refused_before_they_start(overrides: list[str], message: s
             ["env.cross_traffic=[{kind: poisson_flows, pareto_shape: 1}]"],
             r"env.cross_traffic\[0\].pareto_shape: must be above 1",
         ),
-        (["env.flows=[{scheme: agent},{scheme: agent}]", "history=count"], "history.window_kind: must be time"),
+        (
+            ["env.flows=[{scheme: agent},{scheme: agent}]", "history=count"],
+            "history.window_kind: must be time",
+        ),
         (
             ["env.flows=[{scheme: agent},{scheme: agent}]", "env.action_delay_ms=101"],
             "env.action_delay_ms: must not exceed the observation window",

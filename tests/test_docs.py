@@ -57,6 +57,8 @@ def config_keys() -> set[str]:
         if dataclasses.is_dataclass(value):
             for field in dataclasses.fields(value):
                 keys |= walk(getattr(value, field.name), f"{path}.{field.name}" if path else field.name)
+        elif path == "transport":
+            keys |= {f"{path}.{key}" for key in value}
         return keys
 
     choices = [[], ["agent=cubic"], ["reward=linear"]]
@@ -181,7 +183,7 @@ def test_a_run_leaves_the_files_that_the_page_lists(finished_run: Path) -> None:
     left = {re.sub(r"^cells/.*", "cells/SCHEME/SCENARIO.json.gz", file) for file in left}
     left = {re.sub(r"^report/figures/.*", "report/figures/FIGURE", file) for file in left}
     assert left <= listed
-    assert listed - left == {"non_finite_batch_*.pt"}
+    assert listed - left == {"non_finite_batch_*.pt", "qlog/SCHEME/SCENARIO-SEED-flowN.sqlog"}
 
 
 def test_metrics_example(finished_run: Path) -> None:

@@ -110,7 +110,11 @@ def test_overrides_keep_what_they_do_not_name() -> None:
 
 
 def test_nothing_is_disturbed_unless_asked() -> None:
-    assert not scenario("env=constant").keys() & {"delay_variation", "reordering", "duplication"}
+    never = {"low": 0.0, "high": 0.0, "log": False}
+    built = scenario("env=constant")
+    variation = built["delay_variation"]
+    assert (variation["step_ms"], variation["jitter_ms"]) == (never, never)
+    assert (built["reordering"]["probability"], built["duplication"]) == (never, never)
 
 
 def test_random_draws_from_the_ranges_that_were_agreed() -> None:

@@ -80,23 +80,23 @@ def _scaled(rate: dict[str, Any], key: str, env: EnvConfig) -> dict[str, Any]:
 
 
 def _disturbances(key: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
-    """Varying delay, reordering and duplication; what neither the scenario nor `env` asks for is left out."""
-    wanted: dict[str, Any] = {}
+    """Varying delay, reordering and duplication: the core's defaults under the scenario's own, under `env`'s."""
+    disturbances: dict[str, Any] = {}
     for group in ("delay_variation", "reordering"):
         given: Mapping[str, Any] = getattr(scenario, group)
         overrides = {name: value for name, value in vars(getattr(env, group)).items() if value is not None}
-        if given or overrides:
-            defaults = native_default(f"scenarios.0.{group}")
-            merged = {**defaults, **given, **overrides}
-            for name in filter(lambda name: _is_range(defaults.get(name)), merged):
-                knob = f"env.{group}.{name}" if name in overrides else f"{key}.{group}.{name}"
-                most = 1.0 if name == "probability" else None
-                merged[name] = parse_range(knob, merged[name], at_least=0.0, at_most=most)
-            wanted[group] = merged
+        defaults = native_default(f"scenarios.0.{group}")
+        merged = {**defaults, **given, **overrides}
+        for name in filter(lambda name: _is_range(defaults.get(name)), merged):
+            knob = f"env.{group}.{name}" if name in overrides else f"{key}.{group}.{name}"
+            most = 1.0 if name == "probability" else None
+            merged[name] = parse_range(knob, merged[name], at_least=0.0, at_most=most)
+        disturbances[group] = merged
     knob, value = _override("env.duplication", env.duplication, f"{key}.duplication", scenario.duplication)
-    if value is not None:
-        wanted["duplication"] = parse_range(knob, value, at_least=0.0, at_most=1.0)
-    return wanted
+    if value is None:
+        value = native_default("scenarios.0.duplication")
+    disturbances["duplication"] = parse_range(knob, value, at_least=0.0, at_most=1.0)
+    return disturbances
 
 
 def _is_range(value: Any) -> bool:
