@@ -63,9 +63,9 @@ class VectorEnvironment:
 
     `num_threads=0`: no workers, `recv` steps in the calling thread. `record_series`: episode reports hold
     `series`, a mapping of columns with a row a flow and window (native/environment/series.h says of what).
-    `record_events`: they hold `events`, a mapping a flow (native/transport/event_log.h says of what): `order`,
-    the kind of each event (0 sent, 1 ack, 2 lost, 3 metrics, 4 state, 5 action), and the columns of each kind,
-    `sent`, `acks`, `lost`, `metrics`, `states`, `actions`.
+    `record_events`: they hold `events`, a mapping a flow (native/transport/event_log.h says of what):
+    `order`, the kind of each event (0 sent, 1 ack, 2 lost, 3 metrics, 4 state, 5 action), and the columns of
+    each kind, `sent`, `acks`, `lost`, `metrics`, `states`, `actions`.
     """
 
     def __init__(

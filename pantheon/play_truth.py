@@ -28,6 +28,9 @@ MAXIMUM_WINDOW_PACKETS = 860_000
 # links explain (PATH.md section 1, rule 16). Half of it a direction, each packet its own, none overtaken. BBR
 # and Copa tell: they take what varies for bandwidth and for a queue.
 WAKE_UP_MS = 0.35
+# What the real sender took over each packet of a burst: the arrivals of long bursts in all the logs are so far
+# apart (docs/fidelity.md).
+SEND_TIME_MS = 0.018
 OPPORTUNITY_BYTES = 1504
 _ARRIVAL, _DROP, _DEPARTURE = range(3)
 
@@ -57,6 +60,7 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
     controller = native_default(f"kinds.controller.{scheme}")
     config["flows"][0]["controller"] = controller | KNOBS.get(scheme, {})
     config["transport"]["pacing"] = "always" if row.scheme.endswith(PACED) else "never"
+    config["transport"]["send_time_ms"] = SEND_TIME_MS
     config["transport"]["window"]["maximum_packets"] = MAXIMUM_WINDOW_PACKETS
     config["episode_ms"] = float(row.duration_ms)
     return config

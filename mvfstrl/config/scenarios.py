@@ -80,7 +80,7 @@ def _scaled(rate: dict[str, Any], key: str, env: EnvConfig) -> dict[str, Any]:
 
 
 def _disturbances(key: str, scenario: ScenarioConfig, env: EnvConfig) -> dict[str, Any]:
-    """Varying delay, reordering and duplication: the core's defaults under the scenario's own, under `env`'s."""
+    """Varying delay, reordering, duplication: the core's defaults under the scenario's own, under `env`'s."""
     disturbances: dict[str, Any] = {}
     for group in ("delay_variation", "reordering"):
         given: Mapping[str, Any] = getattr(scenario, group)

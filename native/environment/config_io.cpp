@@ -126,6 +126,7 @@ void visit_fields(V& v, TransportConfig& t) {
   v.knob("handshake_last_packet_bytes", t.handshake_last_packet, kNonNegative);
   v.knob("handshake_done_bytes", t.handshake_done, kNonNegative);
   v.knob("handshake_processing_ms", t.handshake_processing, kNonNegative);
+  v.knob("send_time_ms", t.send_time, kNonNegative);
   v.choice_knob("pacing", t.pacing, kPacings);
   v.knob("pacing_tick_ms", t.pacing_tick, kPositive);
   v.knob("pacing_timer_tick_ms", t.pacing_timer_tick, kNonNegative);

@@ -41,7 +41,15 @@ struct Flow {
         receiver(transport, shared_rtt + own_delay * 2),
         start(TimePoint::zero() + config.start),
         stop(config.stop ? TimePoint::zero() + *config.stop : TimePoint::never()),
-        own_next(start) {}
+        own_next(start),
+        send_time(transport.send_time) {}
+
+  // When a packet that is sent now gets to the shared path: behind those that the host is busy with.
+  TimePoint leaves_at(TimePoint now) {
+    const TimePoint leaves = std::max(now, busy_until);
+    busy_until = leaves + send_time;
+    return leaves + own_delay;
+  }
 
   // A packet in the flow's own delay line.
   struct Delayed {
@@ -72,7 +80,9 @@ struct Flow {
   Receiver receiver;
   AckRing acks;
   TimePoint start, stop;
-  TimePoint own_next;      // next(), the receiver left aside
+  TimePoint own_next;  // next(), the receiver left aside
+  Duration send_time;
+  TimePoint busy_until;
   Ring<Delayed> outbound;  // data before the shared link
   Ring<Delayed> inbound;   // ACKs after it
 

@@ -201,10 +201,11 @@ void Simulation::send_data(Flow& flow) {
   while (flow.sender.next_packet(now_, data)) {
     packet.id = data.packet_number;
     packet.size_bytes = static_cast<std::uint32_t>(data.payload.value()) + overhead_bytes_;
-    if (flow.own_delay.is_zero()) {
+    const TimePoint due = flow.leaves_at(now_);
+    if (due <= now_) {
       enter_data(flow, packet);
     } else {
-      flow.outbound.push({now_ + flow.own_delay, packet});
+      flow.outbound.push({due, packet});
     }
   }
 }

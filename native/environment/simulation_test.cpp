@@ -72,6 +72,17 @@ TEST(Simulation, HalfABdpGivesAboutHalfTheRateAndNoStandingQueue) {
   expect_conservation(outcome);
 }
 
+TEST(Simulation, ASenderThatTakesItsTimeSpreadsABurst) {
+  const Link link{.mbps = 100, .delay_ms = 10};
+  TransportConfig slow;
+  slow.send_time = Duration::from_us(200);
+  const auto at_once = run(link, {flow(FixedConfig{40})}, 5'000).at(0);
+  const auto spread = run(link, {flow(FixedConfig{40})}, 5'000, slow).at(0);
+  EXPECT_GE(at_once.sojourn.percentile(1.0).to_ms(), 9 * link.packet_ms());
+  EXPECT_LE(spread.sojourn.percentile(1.0).to_ms(), 1.2 * link.packet_ms());
+  expect_conservation(spread);
+}
+
 TEST(Simulation, TwoBdpFillTheLinkAndKeepAFullQueue) {
   const Link link{.queue_bdp = 2};
   const auto window = static_cast<std::int64_t>(2 * link.bdp_packets());

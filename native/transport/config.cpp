@@ -36,6 +36,7 @@ void TransportConfig::validate() const {
   require(handshake_last_packet > ByteCount::zero(), "handshake_last_packet must be positive");
   require(handshake_done >= ByteCount::zero(), "handshake_done must not be negative");
   require(handshake_processing >= Duration::zero(), "handshake_processing must not be negative");
+  require(send_time >= Duration::zero(), "send_time must not be negative");
   require(pacing_tick > Duration::zero(), "pacing_tick must be positive");
   require(pacing_timer_tick >= Duration::zero(), "pacing_timer_tick must not be negative");
   require(pacing_min_burst >= 1, "pacing_min_burst must be at least 1");

@@ -48,6 +48,9 @@ struct TransportConfig {
   // The server's time over its first flight: part of the receiver's RTT sample, not of the sender's.
   Duration handshake_processing = Duration::from_ms(4);
 
+  // What the sender takes over each packet of a burst; zero: all of it leaves at once.
+  Duration send_time = Duration::zero();
+
   // Without pacing a window is sent at once as ACKs open it (state/TransportSettings.h).
   Pacing pacing = Pacing::kAuto;
   // The shortest time between bursts. The library's is 1 ms; mvfst's performance tool, which made the real
