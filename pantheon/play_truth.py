@@ -28,8 +28,8 @@ MAXIMUM_WINDOW_PACKETS = 860_000
 # links explain (PATH.md section 1, rule 16). Half of it a direction, each packet its own, none overtaken. BBR
 # and Copa tell: they take what varies for bandwidth and for a queue.
 WAKE_UP_MS = 0.35
-# What the real sender took over each packet of a burst: the arrivals of long bursts in all the logs are so far
-# apart (docs/fidelity.md).
+# What the real sender took over each packet of a burst: so far apart are the arrivals of bursts in all the logs
+# (docs/fidelity.md).
 SEND_TIME_MS = 0.018
 OPPORTUNITY_BYTES = 1504
 _ARRIVAL, _DROP, _DEPARTURE = range(3)
