@@ -28,7 +28,7 @@ MAXIMUM_WINDOW_PACKETS = 860_000
 # links explain (PATH.md section 1, rule 16). Half of it a direction, each packet its own, none overtaken. BBR
 # and Copa tell: they take what varies for bandwidth and for a queue.
 WAKE_UP_MS = 0.35
-# What the real sender took over each packet of a burst: so far apart are the arrivals of bursts in all the logs
+# What the real sender took over each packet of a burst, by the arrivals of bursts in all the logs
 # (docs/fidelity.md).
 SEND_TIME_MS = 0.018
 OPPORTUNITY_BYTES = 1504
