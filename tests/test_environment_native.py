@@ -424,3 +424,20 @@ def test_a_trace_is_played_with_its_tunnel_overhead(tmp_path: Any) -> None:
     (result,) = episode(config)["flows"]
     assert result["utilisation"] > 0.99
     assert result["throughput_mbps"] == pytest.approx(1504 * 8 / 1000, rel=0.01)
+
+
+def test_pacing_of_actions_changes_what_a_policer_passes() -> None:
+    """A fixed window of the agent's: sent at once, nearly all of it is dropped at a queue of one packet."""
+    queue = {**_native.default_config()["scenarios"][0]["queue"], "packets": constant(1)}
+    delivered = {}
+    for pacing in (False, True):
+        config = make_config(queue=queue, episode_ms=5_000.0)
+        config["actions"] |= {"initial_window_packets": 100, "pacing": pacing}
+        env = VectorEnvironment(config, num_envs=1, num_threads=0, seed=1)
+        env.reset(0)
+        while not env.recv(0).truncated[0]:
+            env.send(0, np.full(1, KEEP, np.int32))
+        (episode,) = env.drain_episodes()
+        delivered[pacing] = episode["flows"][0]["delivered_packets"]
+        env.close()
+    assert delivered[True] > 2 * delivered[False]

@@ -73,6 +73,11 @@ TEST(ObservationSpec, TheHashSeesEveryPart) {
   ActionConfig actions;
   actions.list[2] = "-11";
   differs(spec_of({}, actions));
+  actions = ActionConfig{};
+  actions.pacing = true;
+  differs(spec_of({}, actions));
+  EXPECT_NE(spec_difference(spec_of(), spec_of({}, actions)).find("pacing: expected false, found true"),
+            std::string::npos);
   differs(spec_of({}, {}, LinearReward{}));
   ObservationSpec spec = spec_of();
   spec.version += 1;
