@@ -34,6 +34,10 @@ class Batch:
     first: np.ndarray
     job: np.ndarray
 
+    @property
+    def over(self) -> np.ndarray:
+        return self.terminated | self.truncated
+
 
 class HintEnvironment:
     """Each step hints at one action and rewards the agent for taking it. A fixed window earns more the nearer
@@ -42,9 +46,16 @@ class HintEnvironment:
     made: list[HintEnvironment] = []  # noqa: RUF012
 
     def __init__(
-        self, config: dict[str, Any], count: int, threads: int, seed: int = 0, series: bool = False
+        self,
+        config: dict[str, Any],
+        count: int,
+        threads: int,
+        seed: int = 0,
+        series: bool = False,
+        events: bool = False,
     ) -> None:
-        self.config, self.num_envs, self.seed = config, count, seed
+        assert not events
+        self.config, self.num_envs, self.group_size, self.seed = config, count, count, seed
         self.threads, self.series = threads, series
         self.closed = False
         HintEnvironment.made.append(self)

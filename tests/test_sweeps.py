@@ -55,7 +55,14 @@ def test_ccbench_is_150_different_paths() -> None:
 def test_a_part_of_it_runs_from_the_command_line(tmp_path: Path) -> None:
     arguments = ["run.py", "-m", "--config-dir", ".", "+sweeps=ccbench", "mode=test", "agent=fixed"]
     arguments += ["env.rate_mbps=12", "env.delay_ms=5,10", "env.queue.bdp=1", "env.episode_ms=1000"]
-    arguments += ["tracker=none", "test.schemes=[]", "test.runs=1", f"hydra.sweep.dir={tmp_path}"]
+    arguments += [
+        "tracker=none",
+        "test.schemes=[cubic]",
+        "test.anchors=false",
+        "test.report=false",
+        "test.runs=1",
+        f"hydra.sweep.dir={tmp_path}",
+    ]
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     runs = sorted(folder.name for folder in tmp_path.iterdir() if folder.is_dir())
