@@ -66,7 +66,7 @@ def _results(test: Path) -> list[str]:
     scenarios = list(dict.fromkeys(observed["scenario"]))
     lines = [
         "",
-        f"## Tested on {', '.join(scenarios)}",
+        f"## Tested on {', '.join(scenarios) if len(scenarios) < 5 else f'{len(scenarios)} scenarios'}",
         "",
         f"{episodes} episodes each: mean reward a window, and interquartile mean of the normalised score (0:",
         "random actions, 1: the best fixed window of each scenario), with 95 % intervals.",
