@@ -44,7 +44,8 @@ TEST(PoissonTrace, HeadIsExactAndTheRestStartsBehindIt) {
 }
 
 TEST(PoissonTrace, EndsWithTheFirstOpportunityOfTheSecondMinute) {
-  const Times& times = poisson_trace(with_head(), Rng(3))->timestamps_ms();
+  const auto trace = poisson_trace(with_head(), Rng(3));
+  const Times& times = trace->timestamps_ms();
   EXPECT_GE(times.back(), 60'000U);
   EXPECT_LT(times[times.size() - 2], 60'000U);
 }
