@@ -7,6 +7,7 @@
 
 #include "congestion/bbr.h"
 #include "congestion/test_bottleneck.h"
+#include "congestion/test_refusal.h"
 
 namespace mvfstrl {
 namespace {
@@ -223,20 +224,11 @@ TEST(Bbr3, LosesFarLessInAShallowBufferThanVersionOne) {
 }
 
 TEST(Bbr3, RefusesParametersByName) {
-  const auto refusal = [](auto set) -> std::string {
-    Bbr3Config config;
-    set(config);
-    try {
-      Bbr3(config, WindowLimits{});
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_NE(refusal([](Bbr3Config& c) { c.loss_threshold = 1; }).find("loss_threshold"), std::string::npos);
-  EXPECT_NE(refusal([](Bbr3Config& c) { c.probe_wait_high = Duration::from_ms(1); }).find("probe_wait_high"),
+  const auto refused = [](auto change) { return refusal<Bbr3, Bbr3Config>(change); };
+  EXPECT_NE(refused([](Bbr3Config& c) { c.loss_threshold = 1; }).find("loss_threshold"), std::string::npos);
+  EXPECT_NE(refused([](Bbr3Config& c) { c.probe_wait_high = Duration::from_ms(1); }).find("probe_wait_high"),
             std::string::npos);
-  EXPECT_EQ(refusal([](Bbr3Config&) {}), "");
+  EXPECT_EQ(refused([](Bbr3Config&) {}), "accepted");
 }
 
 }  // namespace

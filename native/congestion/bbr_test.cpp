@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "congestion/test_bottleneck.h"
+#include "congestion/test_refusal.h"
 
 namespace mvfstrl {
 namespace {
@@ -244,20 +245,11 @@ TEST(Bbr, TheWindowMakesRoomForAggregatedAcks) {
 }
 
 TEST(Bbr, RefusesParametersByName) {
-  const auto refusal = [](auto set) -> std::string {
-    BbrConfig config;
-    set(config);
-    try {
-      Bbr(config, WindowLimits{});
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_NE(refusal([](BbrConfig& c) { c.startup_gain = 1; }).find("startup_gain"), std::string::npos);
-  EXPECT_NE(refusal([](BbrConfig& c) { c.bandwidth_rounds = 0; }).find("bandwidth_rounds"),
+  const auto refused = [](auto change) { return refusal<Bbr, BbrConfig>(change); };
+  EXPECT_NE(refused([](BbrConfig& c) { c.startup_gain = 1; }).find("startup_gain"), std::string::npos);
+  EXPECT_NE(refused([](BbrConfig& c) { c.bandwidth_rounds = 0; }).find("bandwidth_rounds"),
             std::string::npos);
-  EXPECT_EQ(refusal([](BbrConfig&) {}), "");
+  EXPECT_EQ(refused([](BbrConfig&) {}), "accepted");
 }
 
 }  // namespace

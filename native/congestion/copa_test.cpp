@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "congestion/test_refusal.h"
 #include "congestion/test_sender.h"
 
 namespace mvfstrl {
@@ -261,16 +262,7 @@ TEST(Copa, PacesTwoWindowsARoundTrip) {
 }
 
 TEST(Copa, RefusesBadConfigurationByName) {
-  const auto refused = [](auto&& change) {
-    CopaConfig config;
-    change(config);
-    try {
-      Copa copa(config, WindowLimits{});
-    } catch (const std::invalid_argument& error) {
-      return std::string(error.what());
-    }
-    return std::string("accepted");
-  };
+  const auto refused = [](auto change) { return refusal<Copa, CopaConfig>(change); };
   EXPECT_EQ(refused([](CopaConfig& c) { c.delta = 0; }), "copa delta must be positive");
   EXPECT_EQ(refused([](CopaConfig& c) { c.delta = std::numeric_limits<double>::quiet_NaN(); }),
             "copa delta must be positive");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "congestion/test_refusal.h"
 #include "congestion/test_sender.h"
 
 namespace mvfstrl {
@@ -279,16 +280,7 @@ TEST_F(LedbatRfcTest, TheBaseDelayIsTheLeastOfTenMinutes) {
 }
 
 TEST(Ledbat, RefusesBadConfigurationByName) {
-  const auto refused = [](auto&& change) {
-    LedbatConfig config;
-    change(config);
-    try {
-      Ledbat ledbat(config, WindowLimits{});
-    } catch (const std::invalid_argument& error) {
-      return std::string(error.what());
-    }
-    return std::string("accepted");
-  };
+  const auto refused = [](auto change) { return refusal<Ledbat, LedbatConfig>(change); };
   EXPECT_EQ(refused([](LedbatConfig& c) { c.target = Duration::zero(); }), "ledbat target must be positive");
   EXPECT_EQ(refused([](LedbatConfig& c) { c.gain = 0; }), "ledbat gain must be positive");
   EXPECT_EQ(refused([](LedbatConfig& c) { c.allowed_increase_packets = 0; }),

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "congestion/test_refusal.h"
 #include "congestion/test_sender.h"
 
 namespace mvfstrl {
@@ -174,16 +175,7 @@ TEST(Vegas, StaysWithinTheLimits) {
 }
 
 TEST(Vegas, RefusesBadConfigurationByName) {
-  const auto refused = [](auto&& change) {
-    VegasConfig config;
-    change(config);
-    try {
-      Vegas vegas(config, WindowLimits{});
-    } catch (const std::invalid_argument& error) {
-      return std::string(error.what());
-    }
-    return std::string("accepted");
-  };
+  const auto refused = [](auto change) { return refusal<Vegas, VegasConfig>(change); };
   EXPECT_EQ(refused([](VegasConfig& c) { c.alpha_packets = 0; }), "vegas alpha_packets must be positive");
   EXPECT_EQ(refused([](VegasConfig& c) { c.beta_packets = 1; }),
             "vegas beta_packets must be at least alpha_packets");
