@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,14 +10,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from mvfstrl.agents.impala.config import LossConfig
-from mvfstrl.agents.impala.network import ImpalaNetwork
+from mvfstrl.agents.impala.network import State
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.agents.impala.value_scale import ValueScale
 from mvfstrl.agents.impala.vtrace import VTrace, vtrace
 
+Forward = Callable[[Tensor, Tensor, Tensor, State], tuple[Tensor, Tensor, State]]
+"""The network, as `ImpalaNetwork.forward`."""
+Sum = Callable[[Tensor], Tensor]
+"""The sum over all ranks, each of which has some columns of the batch."""
+
+
+def alone(tensor: Tensor) -> Tensor:
+    """The `Sum` of a single rank."""
+    return tensor
+
 
 class LossTerms(NamedTuple):
-    """Means over the transitions that happened."""
+    """Means over the transitions that happened; of several ranks each has its share, and their sum is the
+    mean."""
 
     total: Tensor
     policy_gradient: Tensor
@@ -39,15 +51,16 @@ class LossOutput(NamedTuple):
 
 
 def impala_loss(
-    network: ImpalaNetwork,
+    forward: Forward,
     scale: ValueScale,
     batch: Batch,
     config: LossConfig,
     entropy_cost: float,
     siblings: int = 1,
+    sum_ranks: Sum = alone,
 ) -> LossOutput:
     """`siblings`: so many columns side by side play the same episodes."""
-    logits, values, _ = network(batch.observation, batch.first, batch.job, (batch.h, batch.c))
+    logits, values, _ = forward(batch.observation, batch.first, batch.job, (batch.h, batch.c))
     log_policy = functional.log_softmax(logits[:-1], dim=-1)
     log_behaviour = functional.log_softmax(batch.logits, dim=-1)
     action = batch.action.long().unsqueeze(-1)
@@ -69,12 +82,17 @@ def impala_loss(
     )
 
     merits = targets.advantages
+    count = valid.sum().to(raw.dtype)
     if siblings > 1:
+        mean, common, square = sibling_means(merits, valid, siblings)
+        count, common, square = sum_ranks(torch.stack([count, common, square])).unbind()
         ratios = (taken.detach() - taken_behaviour).exp().clamp(max=config.pg_rho_clip)
-        merits = merits - ratios * sibling_baseline(merits, valid, siblings)
+        merits = merits - ratios * sibling_multiple(common, square) * mean
         targets = targets._replace(advantages=merits)
+    else:
+        count = sum_ranks(count.unsqueeze(0)).squeeze(0)
 
-    weight = valid.to(raw.dtype) / valid.sum().clamp(min=1)
+    weight = valid.to(raw.dtype) / count.clamp(min=1)
     advantages = scale.normalized_advantages(merits, batch.job[:-1])
     policy_gradient = -(taken * advantages * weight).sum()
     errors = scale.normalized(targets.targets, batch.job[:-1]) - values[:-1]
@@ -94,6 +112,15 @@ def sibling_baseline(advantages: Tensor, valid: Tensor, siblings: int) -> Tensor
     input-dependent baseline (Mao et al. 2019), from rollouts instead of a network. The multiple is the one
     that fits the batch: near one where the link decides, near zero where siblings have nothing in common.
     """
+    mean, common, square = sibling_means(advantages, valid, siblings)
+    return sibling_multiple(common, square) * mean
+
+
+@torch.no_grad()
+def sibling_means(advantages: Tensor, valid: Tensor, siblings: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean advantage of each one's siblings [T, B]; and, summed, its product with one's own and its
+    square.
+    """
     steps, batch = advantages.shape
     sets = (steps, batch // siblings, siblings)
     mine = torch.where(valid, advantages, torch.zeros_like(advantages)).view(sets)
@@ -101,8 +128,11 @@ def sibling_baseline(advantages: Tensor, valid: Tensor, siblings: int) -> Tensor
     others = there.sum(-1, keepdim=True) - there
     mean = (mine.sum(-1, keepdim=True) - mine) / others.clamp(min=1)
     both = there * (others > 0)
-    multiple = (mine * mean * both).sum() / (mean.square() * both).sum().clamp(min=1e-12)
-    return (multiple.clamp(0.0, 1.0) * mean).view(steps, batch)
+    return mean.view(steps, batch), (mine * mean * both).sum(), (mean.square() * both).sum()
+
+
+def sibling_multiple(common: Tensor, square: Tensor) -> Tensor:
+    return (common / square.clamp(min=1e-12)).clamp(0.0, 1.0)
 
 
 @torch.no_grad()

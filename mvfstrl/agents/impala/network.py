@@ -52,18 +52,33 @@ class ObservationNormalizer(nn.Module):
             x = (x - self.mean) * self.variance.sqrt().clamp(min=self.FLOOR).reciprocal()
         return x
 
-    @torch.no_grad()
     def update(self, observation: Tensor) -> None:
         """Merges a batch [..., D] into the running statistics (Chan et al.'s parallel update)."""
+        if self.running:
+            self.apply_sums(self.sums(observation))
+
+    @torch.no_grad()
+    def sums(self, observation: Tensor) -> Tensor:
+        """Of a batch [..., D] what the statistics need, flat: sums of several parts of a batch add up to the
+        whole's. Empty where nothing runs.
+        """
         if not self.running:
-            return
+            return self.mean.new_empty(0)
         x = symlog(observation).flatten(0, -2)
         # Around the mean so far sums of squares lose no digits, and are ten times faster than torch.var_mean.
         x -= self.mean
-        delta = x.mean(dim=0)
-        variance = (x.square_().mean(dim=0) - delta.square()).clamp(min=0)
-        total = self.count + len(x)
-        weight = (len(x) / total).float()
+        rows = x.new_full((1,), len(x))
+        return torch.cat([rows, x.sum(dim=0), x.square_().sum(dim=0)])
+
+    @torch.no_grad()
+    def apply_sums(self, sums: Tensor) -> None:
+        if not self.running:
+            return
+        rows, delta, square = torch.split(sums, [1, len(self.mean), len(self.mean)])
+        delta = delta / rows
+        variance = (square / rows - delta.square()).clamp(min=0)
+        total = self.count + rows.squeeze(0)
+        weight = (rows / total).float()
         self.variance.lerp_(variance, weight).add_(delta.square() * (weight * (1 - weight)))
         self.mean.add_(delta * weight)
         self.count.copy_(total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,16 @@ EPISODE_FIGURES = {
     "queue_loss": "episode_queue_loss",
 }
 """Figures of the observed flow in an episode's report, and the metric that averages each."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of several ranks has gathered."""
+
+    updates: list[dict[str, Tensor]]
+    lags: list[int]
+    episodes: list[Mapping[str, Any]]
+    cpu_s: float
 
 
 class Progress:
@@ -35,6 +46,7 @@ class Progress:
         self._step = step
         self._wall = time.monotonic()
         self._cpu = time.process_time()
+        self._cpu_s = 0.0
 
     def begin(self, step: int) -> None:
         """Starts the clocks: training goes on from `step`."""
@@ -48,6 +60,20 @@ class Progress:
         for episode in episodes:
             self._episodes.append(episode)
             self.returns[str(episode["scenario"])].append(float(episode["return"]))
+
+    def take(self) -> Part:
+        """Hands over what was gathered, for the rank that writes the row."""
+        cpu = time.process_time()
+        part = Part([_on_cpu(u) for u in self._updates], self._lags, self._episodes, cpu - self._cpu)
+        self._updates, self._lags, self._episodes, self._cpu = [], [], [], cpu
+        return part
+
+    def add(self, part: Part) -> None:
+        """What another rank handed over."""
+        self._updates += part.updates
+        self._lags += part.lags
+        self._cpu_s += part.cpu_s
+        self.add_episodes(part.episodes)
 
     @property
     def objective(self) -> float:
@@ -63,7 +89,7 @@ class Progress:
             row["policy_lag"] = sum(self._lags) / len(self._lags)
             row["policy_lag_max"] = max(self._lags)
         row |= self._episode_figures()
-        wall, cpu = time.monotonic() - self._wall, time.process_time() - self._cpu
+        wall, cpu = time.monotonic() - self._wall, time.process_time() - self._cpu + self._cpu_s
         row["steps_per_second"] = (step - self._step) / max(wall, 1e-9)
         row["steps_per_cpu_second"] = (step - self._step) / max(cpu, 1e-9)
         self._updates, self._lags, self._episodes = [], [], []
@@ -87,6 +113,10 @@ class Progress:
             if values:
                 figures[metric] = _mean(values)
         return figures
+
+
+def _on_cpu(update: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu() for key, value in update.items()}
 
 
 def _averages(updates: list[dict[str, Tensor]]) -> dict[str, float]:

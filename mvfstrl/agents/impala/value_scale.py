@@ -54,38 +54,54 @@ class ValueScale(nn.Module):
         scale = self.advantage_square.sqrt().clamp(min=self.MIN_DEVIATION)
         return advantages / scale[job.long()]
 
-    @torch.no_grad()
     def update(
         self, targets: Tensor, advantages: Tensor, job: Tensor, valid: Tensor, head: nn.Linear
     ) -> None:
         """Learns from one batch's raw targets and advantages, and corrects `head` so that raw values do not
         move.
         """
+        if self.enabled:
+            self.apply_sums(self.sums(targets, advantages, job, valid), head)
+
+    @torch.no_grad()
+    def sums(self, targets: Tensor, advantages: Tensor, job: Tensor, valid: Tensor) -> Tensor:
+        """Of a batch what the statistics need, flat: sums of several parts of a batch add up to the whole's.
+        Empty where nothing is scaled.
+        """
+        if not self.enabled:
+            return self.mean.new_empty(0)
+        mask = valid.to(targets.dtype)
+        ones = torch.ones_like(targets)
+        values = _by_job(self._value_job(job), mask, [ones, targets, targets.square()], len(self.mean))
+        merits = _by_job(job.long(), mask, [ones, advantages.square()], len(self.advantage_square))
+        return torch.cat([*values, *merits])
+
+    @torch.no_grad()
+    def apply_sums(self, sums: Tensor, head: nn.Linear) -> None:
         if not self.enabled:
             return
+        jobs = len(self.advantage_square)
+        value_count, target, square, count, merit = torch.split(sums, [len(self.mean)] * 3 + [jobs] * 2)
         old_mean, old_deviation = self.mean.clone(), self.deviation()
-        mask = valid.to(targets.dtype)
-        self._average(
-            self._value_job(job), mask, [(self.mean, targets), (self.square, targets.square())], self.weight
-        )
-        self._average(job.long(), mask, [(self.advantage_square, advantages.square())], self.advantage_weight)
+        self._average(value_count, [(self.mean, target), (self.square, square)], self.weight)
+        self._average(count, [(self.advantage_square, merit)], self.advantage_weight)
         new_deviation = self.deviation()
         ratio = old_deviation / new_deviation
         head.weight.mul_(ratio.unsqueeze(1))
         head.bias.mul_(ratio).add_((old_mean - self.mean) / new_deviation)
 
-    def _average(
-        self, index: Tensor, mask: Tensor, pairs: list[tuple[Tensor, Tensor]], weight: Tensor
-    ) -> None:
+    def _average(self, count: Tensor, pairs: list[tuple[Tensor, Tensor]], weight: Tensor) -> None:
         """Moves each job's averages towards its mean over the batch; a job absent from the batch stays."""
-        size = len(weight)
-        flat, mask = index.flatten(), mask.flatten()
-        count = mask.new_zeros(size).index_add_(0, flat, mask)
         weight.add_(torch.where(count > 0, self.rate * (1 - weight), torch.zeros_like(weight)))
         step = torch.where(count > 0, self.rate / weight.clamp(min=self.rate), torch.zeros_like(weight))
-        for average, sample in pairs:
-            total = mask.new_zeros(size).index_add_(0, flat, sample.flatten() * mask)
+        for average, total in pairs:
             average.add_(step * (total / count.clamp(min=1) - average))
 
     def _value_job(self, job: Tensor) -> Tensor:
         return job.long() if len(self.mean) > 1 else torch.zeros_like(job, dtype=torch.long)
+
+
+def _by_job(job: Tensor, mask: Tensor, samples: list[Tensor], jobs: int) -> list[Tensor]:
+    """Each sample's sum over the transitions of each job."""
+    flat, mask = job.flatten(), mask.flatten()
+    return [mask.new_zeros(jobs).index_add_(0, flat, sample.flatten() * mask) for sample in samples]
