@@ -21,9 +21,10 @@ INCLUDES: dict[str, set[str]] = {
     "path": {"common"},
     "congestion": {"common"},
     "observe": {"common", "congestion"},
+    "policy": {"common", "congestion", "observe"},
     "transport": {"common", "congestion", "path"},
-    "environment": {"common", "congestion", "observe", "path", "transport"},
-    "bindings": {"common", "congestion", "observe", "path", "transport", "environment"},
+    "environment": {"common", "congestion", "observe", "path", "policy", "transport"},
+    "bindings": {"common", "congestion", "observe", "path", "policy", "transport", "environment"},
     "bench": {"common", "congestion", "observe", "path", "transport", "environment"},
 }
 
