@@ -1,0 +1,132 @@
+#include "policy/policy.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <stdexcept>
+
+namespace mvfstrl {
+namespace {
+
+std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+void require_size(const char* what, std::size_t expected, std::size_t got) {
+  if (got == expected) return;
+  throw std::invalid_argument(std::string(what) + ": the policy needs " + std::to_string(expected) +
+                              " values, got " + std::to_string(got));
+}
+
+class KernelPolicy final : public Policy {
+ public:
+  explicit KernelPolicy(std::shared_ptr<const PolicyModel> model) : batch_(std::move(model), 1) {}
+
+  void reset() override { batch_.reset(0); }
+  void set_job(std::int32_t job) override { batch_.set_job(0, job); }
+  std::int32_t act(std::span<const float> observation) override {
+    std::array<std::int32_t, 1> action{};
+    batch_.act(observation, action);
+    return action[0];
+  }
+  std::span<const float> logits() const override { return batch_.logits(); }
+
+ private:
+  BatchPolicy batch_;
+};
+
+}  // namespace
+
+std::shared_ptr<const PolicyModel> PolicyModel::load(const std::string& path, const PolicyOptions& options) {
+  return std::make_shared<PolicyModel>(read_policy_file(path), options);
+}
+
+PolicyModel::PolicyModel(const PolicyFile& file, const PolicyOptions& options)
+    : description_(file.description),
+      kernel_(kernel_for(options.instructions)),
+      network_(file.description.network, file.weights, kernel_.lanes) {}
+
+BatchPolicy::BatchPolicy(std::shared_ptr<const PolicyModel> model, std::size_t connections)
+    : model_(std::move(model)), rows_(connections), jobs_(connections, -1) {
+  if (connections == 0) throw std::invalid_argument("a batch needs at least one connection");
+  const NetworkDescription& network = model_->description().network;
+  const std::size_t panel = kPanelVectors * model_->kernel().lanes;
+  const auto room = [&](std::int32_t width) {
+    return std::vector<float>(rows_ * round_up(static_cast<std::size_t>(width), panel));
+  };
+  input_ = room(network.input_size());
+  for (auto& values : torso_) values = room(network.layers > 0 ? network.hidden_size : 0);
+  head_ = room(network.num_actions);
+  logits_.resize(rows_ * static_cast<std::size_t>(network.num_actions));
+  for (std::int32_t layer = 0; layer < network.lstm_layers; ++layer) {
+    for (auto& hidden : hidden_) hidden.push_back(room(network.hidden_size));
+    cell_.push_back(room(network.hidden_size));
+  }
+}
+
+Rows BatchPolicy::rows(std::vector<float>& values) const { return {values.data(), values.size() / rows_}; }
+
+Rows BatchPolicy::memory(std::size_t layer, bool next) { return rows(hidden_[phase_ != next][layer]); }
+
+void BatchPolicy::reset(std::size_t connection) {
+  assert(connection < rows_);
+  for (std::size_t layer = 0; layer < cell_.size(); ++layer) {
+    for (const Rows part : {memory(layer, false), rows(cell_[layer])}) {
+      std::fill_n(part.data + connection * part.stride, part.stride, 0.0F);
+    }
+  }
+}
+
+void BatchPolicy::set_job(std::size_t connection, std::int32_t job) {
+  assert(connection < rows_);
+  const std::int32_t known = model_->description().network.job_inputs;
+  if (job < -1 || (known > 0 && job >= known)) {
+    throw std::invalid_argument("job: must be -1 (not known) or the index of one of " +
+                                std::to_string(known) + " scenarios, got " + std::to_string(job));
+  }
+  jobs_[connection] = job;
+}
+
+void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_t> actions) {
+  const NetworkDescription& description = model_->description().network;
+  const PackedNetwork& network = model_->network();
+  const Kernel& kernel = model_->kernel();
+  const auto width = static_cast<std::size_t>(description.observation_size);
+  const auto choices = static_cast<std::size_t>(description.num_actions);
+  require_size("observations", rows_ * width, observations.size());
+  require_size("actions", rows_, actions.size());
+
+  Rows x = rows(input_);
+  for (std::size_t row = 0; row < rows_; ++row) {
+    float* const input = x.data + row * x.stride;
+    std::copy_n(observations.data() + row * width, width, input);
+    kernel.normalise(input, network.mean().data(), network.scale().data(), network.mean().size());
+    for (std::int32_t job = 0; job < description.job_inputs; ++job) {
+      input[width + static_cast<std::size_t>(job)] = job == jobs_[row] ? 1.0F : 0.0F;
+    }
+  }
+  for (std::size_t layer = 0; layer < network.torso().size(); ++layer) {
+    const Rows out = rows(torso_[layer % 2]);
+    kernel.linear(network.torso()[layer], rows_, x, out, true);
+    x = out;
+  }
+  for (std::size_t layer = 0; layer < network.lstm().size(); ++layer) {
+    const Rows out = memory(layer, true);
+    kernel.lstm(network.lstm()[layer], rows_, x, memory(layer, false), rows(cell_[layer]), out);
+    x = out;
+  }
+  phase_ = !phase_;
+  const Rows out = rows(head_);
+  kernel.linear(network.head(), rows_, x, out, false);
+  for (std::size_t row = 0; row < rows_; ++row) {
+    const float* const from = out.data + row * out.stride;
+    std::copy_n(from, choices, logits_.data() + row * choices);
+    actions[row] = static_cast<std::int32_t>(std::max_element(from, from + choices) - from);
+  }
+}
+
+std::unique_ptr<Policy> make_policy(std::shared_ptr<const PolicyModel> model) {
+  return std::make_unique<KernelPolicy>(std::move(model));
+}
+
+}  // namespace mvfstrl
