@@ -84,8 +84,8 @@ void Guard::fall_back(TimePoint now, ByteCount window) {
   wanted_ = !relapsed ? return_after_ : wanted_ > max_return_after_ / 2 ? max_return_after_ : 2 * wanted_;
   driver_ = Driver::kFallback;
   fell_back_ = now;
-  healthy_ = pinned_ = 0;
-  pinned_at_ = Bound::kNone;
+  healthy_ = 0;
+  pinned_at_ = Bound::kNone;  // windows at a bound count afresh
   ++counters_.fallbacks[static_cast<std::size_t>(reason_)];
   report(now, window);
 }

@@ -121,6 +121,8 @@ TEST(Guard, ABoundIsNoReasonAgainstOneThatWasLate) {
   Story story;
   story.is_late();
   EXPECT_EQ(story.asks_for(2, 3), Driver::kPolicy);
+  story.is_late();
+  EXPECT_EQ(story.asks_for(2000, 6), Driver::kPolicy);
 }
 
 TEST(Guard, WindowsAtABoundBeforeAFallbackDoNotCountAfterIt) {
@@ -221,6 +223,8 @@ TEST(Guard, CountsTheTimeOfTheFallback) {
   EXPECT_EQ(story.guard.fallback_time(story.now), first);
   story.is_late(3);
   EXPECT_EQ(story.guard.fallback_time(story.now), first + kWindow * 2);
+  until_back(story);
+  EXPECT_EQ(story.guard.fallback_time(story.now), first + kWindow * 8) << "both";
 }
 
 std::string refused(void (*change)(GuardConfig&)) {
