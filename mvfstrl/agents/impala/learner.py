@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mvfstrl.agents.impala.config import ImpalaConfig, OptimizerConfig, OptimizerKind
-from mvfstrl.agents.impala.loss import LossOutput, diagnostics, impala_loss
+from mvfstrl.agents.impala.loss import LossOutput, LossTerms, diagnostics, impala_loss
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.agents.impala.value_scale import ValueScale
+from mvfstrl.distributed import Ranks
 from mvfstrl.errors import MvfstrlError
 
 OBSERVED_ROWS = 4
@@ -24,7 +25,11 @@ class NonFiniteLossError(MvfstrlError):
 
 
 class Learner:
-    """The network that learns, its optimiser and its running statistics."""
+    """The network that learns, its optimiser and its running statistics.
+
+    Of several ranks each has a learner and some columns of every batch. Gradients and statistics are summed
+    before they are used, so that all do the same update, the one that a single learner would do.
+    """
 
     def __init__(
         self,
@@ -34,9 +39,11 @@ class Learner:
         total_steps: int,
         device: torch.device,
         siblings: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         """`siblings`: so many columns of a batch, side by side, play the same episodes."""
         self.config = config
+        self.ranks = ranks or Ranks()
         self.siblings = siblings
         self.device = device
         self.total_steps = total_steps
@@ -66,35 +73,64 @@ class Learner:
         return start if end is None else end + (start - end) * self.remaining
 
     def learn(self, batch: Batch) -> dict[str, Tensor]:
-        """One update. Raises NonFiniteLossError, with nothing changed, where the loss is no number."""
+        """One update, from this rank's columns of a batch. Raises NonFiniteLossError, with nothing changed,
+        where the loss is no number.
+        """
         batch = batch.to(self.device)
         rate = self.learning_rate
         output = impala_loss(
-            self.network, self.scale, batch, self.config.loss, self.entropy_cost, self.siblings
+            self.network,
+            self.scale,
+            batch,
+            self.config.loss,
+            self.entropy_cost,
+            self.siblings,
+            lambda sums: self.ranks.sum([sums])[0],
         )
-        norm = self._gradient(output)
-        loss = output.terms.total.detach()
-        if not bool(torch.isfinite(loss + norm)):
-            raise NonFiniteLossError(f"loss {loss:.6g}, gradient norm {norm:.6g} after {self.step} steps")
+        self.optimizer.zero_grad(set_to_none=True)
+        output.terms.total.backward()  # type: ignore[no-untyped-call]
+        terms, scale_sums, observed_sums = self._sum_ranks(output, batch)
+        norm = self._clip()
+        if not bool(torch.isfinite(terms.total + norm)):
+            raise NonFiniteLossError(
+                f"loss {terms.total:.6g}, gradient norm {norm:.6g} after {self.step} steps"
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         # Statistics move between updates only, so that a batch sees one scale from its targets to its
         # gradient.
-        value, targets = self.network.value, output.targets
-        self.scale.update(targets.targets, targets.advantages, batch.job[:-1], output.valid, value)
-        self.network.normalizer.update(batch.observation[:-1:OBSERVED_ROWS])
+        self.scale.apply_sums(scale_sums, self.network.value)
+        self.network.normalizer.apply_sums(observed_sums)
         self.version += 1
-        self.step += batch.action.numel()
-        metrics = diagnostics(output, batch)
+        self.step += batch.action.numel() * self.ranks.size
+        metrics = diagnostics(output._replace(terms=terms), batch)
         return {**metrics, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
 
-    def _gradient(self, output: LossOutput) -> Tensor:
-        """Backpropagates and clips; returns the norm from before clipping."""
-        self.optimizer.zero_grad(set_to_none=True)
-        output.terms.total.backward()  # type: ignore[no-untyped-call]
+    def _sum_ranks(self, output: LossOutput, batch: Batch) -> tuple[LossTerms, Tensor, Tensor]:
+        """Gives each parameter the gradient of all ranks' columns; returns the loss and the sums that the
+        statistics of values and of observations need, of all ranks too.
+        """
+        targets = output.targets
+        scale = self.scale.sums(targets.targets, targets.advantages, batch.job[:-1], output.valid)
+        observed = self.network.normalizer.sums(batch.observation[:-1:OBSERVED_ROWS])
+        terms = torch.stack([term.detach() for term in output.terms])
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        scale, observed, terms, *gradients = self.ranks.sum([scale, observed, terms, *gradients])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return LossTerms(*terms.unbind()), scale, observed
+
+    def _clip(self) -> Tensor:
+        """Returns the gradient's norm from before clipping."""
         limit = self.config.optimizer.grad_clip or float("inf")
         return nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+
+    def require_equal_ranks(self) -> None:
+        """Raises RankError where a rank's parameters or statistics are not those of rank 0."""
+        tensors = {**self.network.state_dict(), **self.scale.state_dict(prefix="value_scale.")}
+        self.ranks.require_equal(f"parameters after update {self.version}", tensors)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,320 @@
+"""Several learners as one: ranks that play their own environments and sum what they learn.
+
+`torchrun` or a batch system starts the same command once a rank, and tells each its place by RANK,
+WORLD_SIZE, MASTER_ADDR and MASTER_PORT. Rank 0 leads: it alone reads the command line, writes the run
+directory and tells the others what to train (`Launch`). In training (`Group`) each update has one large
+message, the sum of all ranks' gradients and statistics, after which every rank does the same and so stays
+equal to the bit.
+
+docs/distributed.md has the whole story.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+
+from mvfstrl.errors import ConfigError, MvfstrlError
+
+JOIN_S = 300.0
+"""Ranks that have not met by then give up."""
+FAREWELL_S = 10.0
+"""How long the leader waits, at the end, for the others to have heard that nothing follows."""
+ROLL_CALL_S = 3.0
+"""After a failure, how long ranks wait for word of what failed, or for a sign of each other."""
+
+
+class RankError(MvfstrlError):
+    """Another rank is gone, late or no longer equal."""
+
+
+class Place(NamedTuple):
+    """Where a rank runs."""
+
+    host: str
+    pid: int
+    cores: frozenset[int]
+
+    @classmethod
+    def here(cls) -> Place:
+        return cls(socket.gethostname(), os.getpid(), frozenset(os.sched_getaffinity(0)))
+
+
+class Ranks:
+    """A learner alone, and what several have in common: `Group` is the same among many."""
+
+    rank = 0
+    size = 1
+    local_rank = 0
+    """Among the ranks of this host."""
+    waited_s = 0.0
+    """Time spent in sums, the wait for slower ranks included."""
+
+    def __init__(self) -> None:
+        self._stop_requested = False
+
+    @property
+    def first(self) -> bool:
+        """The one that writes."""
+        return self.rank == 0
+
+    @property
+    def cores(self) -> int:
+        """For this rank's environments."""
+        return len(os.sched_getaffinity(0))
+
+    def request_stop(self) -> None:
+        """Asks all ranks to stop..."""
+        self._stop_requested = True
+
+    @property
+    def stopping(self) -> bool:
+        """...which all of them know from the same update on."""
+        return self._stop_requested
+
+    def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Each tensor's sum over all ranks, in one message."""
+        return list(tensors)
+
+    def broadcast(self, value: Any) -> Any:
+        """Rank 0's."""
+        return value
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's, in order, on rank 0; elsewhere nothing."""
+        return [value]
+
+    def require_equal(self, what: str, tensors: Mapping[str, Tensor]) -> None:
+        """Raises RankError where a rank's tensors are not those of rank 0, to the bit."""
+
+
+class Group(Ranks):
+    """The ranks of one training. A context: whoever leaves it by an error tells the others why."""
+
+    def __init__(self, store: Store, rank: int, size: int, device: torch.device, timeout_s: float) -> None:
+        super().__init__()
+        self.rank = rank
+        self.size = size
+        self._timeout_s = timeout_s
+        self._store = store
+        self._votes = torch.zeros(())
+        backend = "gloo"
+        if device.type == "cuda":
+            backend = "cpu:gloo,cuda:nccl"
+            # A peer that died must raise here, as it does with gloo, and not end the process from within.
+            os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
+            torch.cuda.set_device(device)
+        with self._watch("meeting"):
+            dist.init_process_group(
+                backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=timeout_s)
+            )
+        places: list[Any] = [None] * size
+        with self._watch("meeting"):
+            dist.all_gather_object(places, Place.here())
+        self._places: list[Place] = places
+        mine = places[rank]
+        self.local_rank = sum(place.host == mine.host for place in places[:rank])
+
+    @property
+    def cores(self) -> int:
+        """The share of the cores that this rank may use: those that it shares with others are divided."""
+        mine = self._places[self.rank]
+        sharing = [p for p in self._places if p.host == mine.host and p.cores & mine.cores]
+        return max(1, len(mine.cores) // len(sharing))
+
+    @property
+    def stopping(self) -> bool:
+        return bool(self._votes > 0)
+
+    def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        vote = tensors[0].new_full((1,), float(self._stop_requested))
+        flat = torch.cat([*(tensor.reshape(-1) for tensor in tensors), vote])
+        begin = time.perf_counter()
+        with self._watch("an update"):
+            dist.all_reduce(flat)
+        self.waited_s += time.perf_counter() - begin
+        *sums, self._votes = torch.split(flat, [*(tensor.numel() for tensor in tensors), 1])
+        return [part.view_as(tensor) for part, tensor in zip(sums, tensors, strict=True)]
+
+    def broadcast(self, value: Any) -> Any:
+        box = [value if self.first else None]
+        with self._watch("the start"):
+            dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        gathered: list[Any] | None = [None] * self.size if self.first else None
+        with self._watch("a row of metrics or a checkpoint"):
+            dist.gather_object(value, gathered, dst=0)
+        return gathered or []
+
+    def require_equal(self, what: str, tensors: Mapping[str, Tensor]) -> None:
+        mine = torch.stack([_checksum(tensor) for tensor in tensors.values()]).cpu()
+        theirs = [torch.empty_like(mine) for _ in range(self.size)]
+        with self._watch(f"a comparison of {what}"):
+            dist.all_gather(theirs, mine)
+        for rank, sums in enumerate(theirs):
+            different = [name for name, same in zip(tensors, sums == theirs[0], strict=True) if not same]
+            if different:
+                raise RankError(
+                    f"{what}: {self._name(rank)} is no longer equal to rank 0 in {_some(different)}"
+                )
+
+    def __enter__(self) -> Group:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if value is not None and not isinstance(value, RankError):
+            message = f"{self._name(self.rank)}: {kind.__name__ if kind else ''}: {value}"
+            with suppress(RuntimeError):
+                self._store.set("failure", message)
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+    def _name(self, rank: int) -> str:
+        if not hasattr(self, "_places"):
+            return f"rank {rank}"
+        return f"rank {rank} ({self._places[rank].host}, process {self._places[rank].pid})"
+
+    @contextmanager
+    def _watch(self, what: str) -> Iterator[None]:
+        """Turns what torch raises when a peer is gone or late into an error that names it."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise RankError(self._roll_call(what, str(error).strip().splitlines()[0])) from error
+
+    def _roll_call(self, what: str, said: str) -> str:
+        """The cause that a failing rank left, or who gives no sign of life."""
+        try:
+            return f"while waiting for {what}: {self._cause()} [{said}]"
+        except RuntimeError:
+            return f"while waiting for {what}: rank 0's host, where all ranks met, does not answer [{said}]"
+
+    def _cause(self) -> str:
+        self._store.set_timeout(timedelta(seconds=ROLL_CALL_S))
+        self._store.set(f"here/{self.rank}", "")
+        deadline = time.monotonic() + ROLL_CALL_S
+        while time.monotonic() < deadline:
+            if self._store.check(["failure"]):
+                return str(self._store.get("failure"), "utf-8")
+            time.sleep(0.05)
+        silent = [rank for rank in range(self.size) if not self._store.check([f"here/{rank}"])]
+        if not silent:
+            return "the connection broke, though all ranks are there"
+        names = ", ".join(self._name(rank) for rank in silent)
+        message = (
+            f"{names}: no sign of life (killed, stopped, or later than ranks.timeout_s={self._timeout_s:g})"
+        )
+        self._store.set("failure", message)
+        return message
+
+
+class Launch:
+    """This process's place among those that were started together; lives as long as the process."""
+
+    def __init__(self, store: Store, rank: int, size: int) -> None:
+        self.rank = rank
+        self.size = size
+        self._store = store
+        self._jobs = 0
+        self._dismissed = False
+
+    def announce(self, job: Any) -> None:
+        """The leader's word to the others: what to train next."""
+        self._store.set(f"job/{self._jobs}", pickle.dumps(job).hex())
+        self._jobs += 1
+
+    def next_job(self) -> Any:
+        """What the leader announced next, waited for as long as it lives; None: nothing follows."""
+        key = f"job/{self._jobs}"
+        self._jobs += 1
+        try:
+            while not self._store.check([key]):
+                time.sleep(0.1)
+            job = pickle.loads(bytes.fromhex(str(self._store.get(key), "ascii")))
+            if job is None:
+                self._store.add("dismissed", 1)
+        except RuntimeError as error:
+            raise RankError("rank 0 is gone") from error
+        return job
+
+    def dismiss(self) -> None:
+        """Nothing follows: the others may go. Once is enough."""
+        if self._dismissed:
+            return
+        self._dismissed = True
+        self.announce(None)
+        deadline = time.monotonic() + FAREWELL_S
+        with suppress(RuntimeError):
+            while self._store.add("dismissed", 0) < self.size - 1 and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+    def group(self, device: torch.device, timeout_s: float) -> Group:
+        """For the job announced last."""
+        store = PrefixStore(f"training/{self._jobs}", self._store)
+        return Group(store, self.rank, self.size, device, timeout_s)
+
+
+@cache
+def launched() -> Launch | None:
+    """Meets the other ranks; None where there are none. Raises ConfigError, RankError."""
+    place = from_environment(os.environ)
+    if place is None:
+        return None
+    rank, size = place
+    from torch.distributed.rendezvous import rendezvous
+
+    try:
+        store, rank, size = next(rendezvous("env://", rank, size, timeout=timedelta(seconds=JOIN_S)))
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise RankError(f"rank {rank} of {size} did not meet the others at {where}: {error}") from error
+    return Launch(store, rank, size)
+
+
+def from_environment(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """(RANK, WORLD_SIZE); None where one process is all."""
+    size = _number(environment, "WORLD_SIZE", "1")
+    if size == 1:
+        return None
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if not environment.get(name):
+            raise ConfigError(f"{name}: not set, though WORLD_SIZE={size}; torchrun sets all of them")
+    _number(environment, "MASTER_PORT", "")
+    rank = _number(environment, "RANK", "")
+    if not 0 <= rank < size:
+        raise ConfigError(f"RANK: must be from 0 to {size - 1}, as WORLD_SIZE={size}, got {rank}")
+    return rank, size
+
+
+def _number(environment: Mapping[str, str], name: str, default: str) -> int:
+    text = environment.get(name) or default
+    if not text.isascii() or not text.isdigit() or (name == "WORLD_SIZE" and int(text) < 1):
+        raise ConfigError(f"{name}: must be a whole number, got {text!r}")
+    return int(text)
+
+
+def _checksum(tensor: Tensor) -> Tensor:
+    """Of every bit; floats that compare equal but differ in their sign of zero differ here."""
+    return tensor.detach().contiguous().flatten().view(torch.int32).sum(dtype=torch.int64)
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
