@@ -58,6 +58,24 @@ class StepBatch:
     @property
     def window_packets(self) -> NDArray[np.float32]: ...
 
+class StepRows:
+    """Arrays of the caller's that rounds are written into and actions are read from, a row of them a round:
+    `observation` [R, n, D], `action` [R - 1, n], the others [R, n], n a group's rows. Contiguous and
+    writable, or the error names the array.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation: NDArray[np.float32],
+        reward: NDArray[np.float32],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        first: NDArray[np.bool_],
+        job: NDArray[np.int32],
+        action: NDArray[np.int32],
+    ) -> None: ...
+
 class VectorEnvironment:
     """Environments in contiguous groups. `reset`, `reset_with` and `send` begin a round, `recv` completes it.
 
@@ -99,6 +117,13 @@ class VectorEnvironment:
     ) -> None: ...
     def send(self, group: int, actions: NDArray[np.int32]) -> None: ...
     def recv(self, group: int) -> StepBatch: ...
+    def reset_into(self, group: int, rows: StepRows, t: int) -> None:
+        """A `reset` whose results go to row `t`, written by the threads that step; `wait` completes it. The
+        rows are kept until the group's next round."""
+    def step_into(self, group: int, rows: StepRows, t: int) -> None:
+        """A `send` of the actions in row `t`, whose results go to row `t + 1`."""
+    def wait(self, group: int) -> None:
+        """Completes a round as `recv` does, and makes no object."""
     def drain_episodes(self) -> list[dict[str, Any]]: ...
     def counters(self, env: int) -> dict[str, Any]:
         """What the path and the endpoints of an environment have counted in the running episode."""

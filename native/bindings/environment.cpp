@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bindings/event_log.h"
+#include "bindings/step_rows.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
 #include "environment/vector_environment.h"
@@ -57,22 +58,49 @@ StepBatch make_batch(const StepArrays& a, const py::object& owner) {
           .window_packets = view(a.window_packets, {rows}, owner)};
 }
 
-std::unique_ptr<VectorEnvironment> make_vector(const py::dict& config, std::int32_t num_envs,
-                                               std::int32_t num_groups, std::int32_t num_threads,
-                                               std::uint64_t seed, bool record_series, bool record_events) {
+// Keeps alive, group by group, what a round may still write into.
+class BoundEnvironment final : public VectorEnvironment {
+ public:
+  BoundEnvironment(EnvironmentConfig config, const VectorOptions& options)
+      : VectorEnvironment(std::move(config), options),
+        targets_(static_cast<std::size_t>(options.num_groups)) {}
+  BoundEnvironment(const BoundEnvironment&) = delete;
+  BoundEnvironment& operator=(const BoundEnvironment&) = delete;
+  ~BoundEnvironment() { close(); }
+
+  void reset_into(std::int32_t group, const py::object& rows, std::int64_t t) {
+    const StepRows into = rows.cast<const RoundRows&>().results(*this, t);
+    reset(group, &into);
+    targets_[static_cast<std::size_t>(group)] = rows;
+  }
+  void step_into(std::int32_t group, const py::object& rows, std::int64_t t) {
+    const auto& block = rows.cast<const RoundRows&>();
+    const auto actions = block.actions(*this, t);
+    const StepRows into = block.results(*this, t + 1);
+    send(group, actions, &into);
+    targets_[static_cast<std::size_t>(group)] = rows;
+  }
+
+ private:
+  std::vector<py::object> targets_;
+};
+
+std::unique_ptr<BoundEnvironment> make_vector(const py::dict& config, std::int32_t num_envs,
+                                              std::int32_t num_groups, std::int32_t num_threads,
+                                              std::uint64_t seed, bool record_series, bool record_events) {
   const Value value = from_python(config);
   const py::gil_scoped_release release;
-  return std::make_unique<VectorEnvironment>(parse_config(value),
-                                             VectorOptions{.num_envs = num_envs,
-                                                           .num_groups = num_groups,
-                                                           .num_threads = num_threads,
-                                                           .seed = seed,
-                                                           .record_series = record_series,
-                                                           .record_events = record_events});
+  return std::make_unique<BoundEnvironment>(parse_config(value),
+                                            VectorOptions{.num_envs = num_envs,
+                                                          .num_groups = num_groups,
+                                                          .num_threads = num_threads,
+                                                          .seed = seed,
+                                                          .record_series = record_series,
+                                                          .record_events = record_events});
 }
 
 StepBatch receive(const py::object& self, std::int32_t group) {
-  auto& environment = self.cast<VectorEnvironment&>();
+  auto& environment = self.cast<BoundEnvironment&>();
   const StepArrays* arrays = nullptr;
   {
     const py::gil_scoped_release release;
@@ -81,7 +109,7 @@ StepBatch receive(const py::object& self, std::int32_t group) {
   return make_batch(*arrays, self);
 }
 
-py::list drain(VectorEnvironment& environment) {
+py::list drain(BoundEnvironment& environment) {
   py::list result;
   for (const EpisodeReport& report : environment.drain_episodes()) {
     py::object entry = to_python(to_value(report));
@@ -129,7 +157,7 @@ py::dict sender_dict(Simulation& simulation, std::size_t flow) {
   return result;
 }
 
-py::dict counters(VectorEnvironment& environment, std::int32_t env) {
+py::dict counters(BoundEnvironment& environment, std::int32_t env) {
   Simulation* simulation = environment.simulation(env);
   if (simulation == nullptr) throw std::logic_error("env " + std::to_string(env) + ": reset it first");
   py::dict result;
@@ -191,8 +219,8 @@ void bind_step_batch(py::module_& module) {
 }
 
 void bind_vector_environment(py::module_& module) {
-  py::class_<VectorEnvironment>(module, "VectorEnvironment",
-                                "Many environments in groups that are stepped asynchronously.")
+  py::class_<BoundEnvironment>(module, "VectorEnvironment",
+                               "Many environments in groups that are stepped asynchronously.")
       .def(py::init(&make_vector), py::arg("config"), py::kw_only(), py::arg("num_envs"),
            py::arg("num_groups") = 1, py::arg("num_threads") = 1, py::arg("seed") = 0,
            py::arg("record_series") = false, py::arg("record_events") = false)
@@ -202,21 +230,27 @@ void bind_vector_environment(py::module_& module) {
       .def_property_readonly("num_agents", &VectorEnvironment::num_agents)
       .def_property_readonly("observation_size", &VectorEnvironment::observation_size)
       .def_property_readonly("num_actions", &VectorEnvironment::num_actions)
-      .def("reset", &VectorEnvironment::reset, py::arg("group"))
+      .def(
+          "reset", [](BoundEnvironment& self, std::int32_t group) { self.reset(group); }, py::arg("group"))
       .def(
           "reset_with",
-          [](VectorEnvironment& self, std::int32_t group, const InputArray<std::uint64_t>& episode_seeds,
+          [](BoundEnvironment& self, std::int32_t group, const InputArray<std::uint64_t>& episode_seeds,
              const InputArray<std::int32_t>& scenarios) {
             self.reset_with(group, rows_of(episode_seeds, "episode_seeds"), rows_of(scenarios, "scenarios"));
           },
           py::arg("group"), py::arg("episode_seeds"), py::arg("scenarios"))
       .def(
           "send",
-          [](VectorEnvironment& self, std::int32_t group, const InputArray<std::int32_t>& actions) {
+          [](BoundEnvironment& self, std::int32_t group, const InputArray<std::int32_t>& actions) {
             self.send(group, rows_of(actions, "actions"));
           },
           py::arg("group"), py::arg("actions"))
       .def("recv", &receive, py::arg("group"))
+      .def("reset_into", &BoundEnvironment::reset_into, py::arg("group"), py::arg("rows"), py::arg("t"))
+      .def("step_into", &BoundEnvironment::step_into, py::arg("group"), py::arg("rows"), py::arg("t"))
+      .def(
+          "wait", [](BoundEnvironment& self, std::int32_t group) { self.recv(group); }, py::arg("group"),
+          py::call_guard<py::gil_scoped_release>())
       .def("drain_episodes", &drain)
       .def("counters", &counters, py::arg("env"))
       .def("close", &VectorEnvironment::close, py::call_guard<py::gil_scoped_release>());
@@ -234,6 +268,7 @@ void bind_environment(py::module_& module) {
   module.def("observation_spec", &spec_dict, py::arg("config"),
              "What an observation holds, element by element, and which actions answer it.");
   bind_step_batch(module);
+  bind_step_rows(module);
   bind_vector_environment(module);
 }
 

@@ -37,6 +37,21 @@ void size_arrays(StepArrays& arrays, std::size_t rows, std::size_t observation_s
   arrays.window_packets.assign(rows, 0.0F);
 }
 
+// A few pieces a thread even out episodes of different cost.
+std::int32_t piece_size(std::int32_t envs, std::int32_t threads) {
+  const std::int32_t pieces = threads <= 1 ? 1 : 4 * threads;
+  return std::max(1, (envs + pieces - 1) / pieces);
+}
+
+StepRows rows_of(StepArrays& arrays) {
+  return {.observation = arrays.observation.data(),
+          .reward = arrays.reward.data(),
+          .terminated = arrays.terminated.data(),
+          .truncated = arrays.truncated.data(),
+          .first = arrays.first.data(),
+          .job = arrays.job.data()};
+}
+
 void require_size(const char* what, const char* of, std::size_t got, std::int32_t wanted) {
   if (got != static_cast<std::size_t>(wanted)) {
     throw std::invalid_argument(std::string(what) + ": need one for each of the group's " +
@@ -70,6 +85,8 @@ VectorEnvironment::VectorEnvironment(EnvironmentConfig config, const VectorOptio
     group.first_env = g * group_envs();
     group.actions.assign(rows, 0);
     size_arrays(group.arrays, rows, observation_size_);
+    group.work.assign([this, &group](std::int32_t from, std::int32_t to) { run_envs(group, from, to); },
+                      group_envs(), piece_size(group_envs(), options_.num_threads));
   }
 }
 
@@ -95,10 +112,10 @@ VectorEnvironment::Group& VectorEnvironment::idle_group(std::int32_t index) {
   return group;
 }
 
-void VectorEnvironment::reset(std::int32_t index) {
+void VectorEnvironment::reset(std::int32_t index, const StepRows* into) {
   Group& group = idle_group(index);
   group.needs_reset = false;
-  begin(group, Round::kReset);
+  begin(group, Round::kReset, into);
 }
 
 void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint64_t> episode_seeds,
@@ -120,10 +137,11 @@ void VectorEnvironment::reset_with(std::int32_t index, std::span<const std::uint
     if (scenarios[env] >= 0) slot.wanted_scenario = scenarios[env];
   }
   group.needs_reset = false;
-  begin(group, Round::kResetWith);
+  begin(group, Round::kResetWith, nullptr);
 }
 
-void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> actions) {
+void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> actions,
+                             const StepRows* into) {
   Group& group = idle_group(index);
   if (group.needs_reset) throw std::logic_error("group " + std::to_string(index) + ": reset it first");
   require_size("actions", num_agents_ == 1 ? "environments" : "agents", actions.size(), group_size());
@@ -135,28 +153,13 @@ void VectorEnvironment::send(std::int32_t index, std::span<const std::int32_t> a
     }
   }
   std::copy(actions.begin(), actions.end(), group.actions.begin());
-  begin(group, Round::kStep);
+  begin(group, Round::kStep, into);
 }
 
-// A few jobs a thread even out episodes of different cost.
-void VectorEnvironment::begin(Group& group, Round round) {
+void VectorEnvironment::begin(Group& group, Round round, const StepRows* into) {
   group.round = round;
-  const std::int32_t size = group_envs();
-  if (options_.num_threads == 0) return;
-  const std::int32_t jobs = std::min(size, options_.num_threads == 1 ? 1 : 4 * options_.num_threads);
-  {
-    const std::lock_guard lock(mutex_);
-    group.pending = static_cast<std::size_t>(jobs);
-  }
-  for (std::int32_t job = 0; job < jobs; ++job) {
-    const auto from = static_cast<std::int32_t>(std::int64_t{size} * job / jobs);
-    const auto to = static_cast<std::int32_t>(std::int64_t{size} * (job + 1) / jobs);
-    workers_.submit([this, &group, from, to] {
-      run_envs(group, from, to);
-      const std::lock_guard lock(mutex_);
-      if (--group.pending == 0) done_.notify_all();
-    });
-  }
+  group.rows = into != nullptr ? *into : rows_of(group.arrays);
+  if (options_.num_threads > 0) workers_.submit(group.work);
 }
 
 void VectorEnvironment::run_envs(Group& group, std::int32_t begin, std::int32_t end) {
@@ -167,6 +170,7 @@ void VectorEnvironment::run_envs(Group& group, std::int32_t begin, std::int32_t 
       Slot& slot = slot_of(group, env);
       slot.failure = std::current_exception();
       slot.over = true;
+      group.news = true;
     }
   }
 }
@@ -202,33 +206,35 @@ void VectorEnvironment::step_env(Group& group, std::int32_t env) {
   slot.report = slot.environment->finish();
   slot.report->env = group.first_env + env;
   slot.report->episode = slot.episode;
+  group.news = true;
 }
 
 void VectorEnvironment::write_rows(Group& group, std::int32_t env) {
   const Slot& slot = slot_of(group, env);
   const auto first = static_cast<std::size_t>(env) * static_cast<std::size_t>(num_agents_);
   for (std::size_t i = 0; i < slot.environment->agent_count(); ++i) {
-    write_row(group.arrays, first + i, slot.environment->agent(i));
-    group.arrays.job[first + i] = slot.environment->scenario();
+    write_row(group, first + i, slot.environment->agent(i));
+    group.rows.job[first + i] = slot.environment->scenario();
     group.arrays.over[first + i] = slot.over ? 1 : 0;
   }
 }
 
-void VectorEnvironment::write_row(StepArrays& arrays, std::size_t row, const Agent& agent) {
+void VectorEnvironment::write_row(Group& group, std::size_t row, const Agent& agent) {
+  const StepRows& rows = group.rows;
   const StepResult& result = agent.result();
-  const auto observation = std::span(arrays.observation).subspan(row * observation_size_, observation_size_);
+  const auto observation = std::span(rows.observation + row * observation_size_, observation_size_);
   if (result.active) {
     agent.write_observation(observation);
   } else {
     std::fill(observation.begin(), observation.end(), 0.0F);
   }
-  arrays.reward[row] = static_cast<float>(result.reward);
-  arrays.terminated[row] = result.terminated ? 1 : 0;
-  arrays.truncated[row] = result.truncated || !result.active ? 1 : 0;
-  arrays.first[row] = result.first ? 1 : 0;
-  arrays.active[row] = result.active ? 1 : 0;
-  arrays.skipped[row] = result.skipped;
-  arrays.window_packets[row] = result.active ? static_cast<float>(agent.window_packets()) : 0.0F;
+  rows.reward[row] = static_cast<float>(result.reward);
+  rows.terminated[row] = result.terminated ? 1 : 0;
+  rows.truncated[row] = result.truncated || !result.active ? 1 : 0;
+  rows.first[row] = result.first ? 1 : 0;
+  group.arrays.active[row] = result.active ? 1 : 0;
+  group.arrays.skipped[row] = result.skipped;
+  group.arrays.window_packets[row] = result.active ? static_cast<float>(agent.window_packets()) : 0.0F;
 }
 
 const StepArrays& VectorEnvironment::recv(std::int32_t index) {
@@ -238,8 +244,10 @@ const StepArrays& VectorEnvironment::recv(std::int32_t index) {
   }
   wait_for(group);
   group.round = Round::kIdle;
-  collect(group);
-  raise_failure(group);
+  if (group.news.exchange(false)) {
+    collect(group);
+    raise_failure(group);
+  }
   return group.arrays;
 }
 
@@ -249,9 +257,7 @@ void VectorEnvironment::wait_for(Group& group) {
     run_envs(group, 0, group_envs());
     return;
   }
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] { return group.pending == 0 || closed_; });
-  if (closed_) throw std::runtime_error("the vector environment is closed");
+  if (!workers_.wait(group.work)) throw std::runtime_error("the vector environment is closed");
 }
 
 void VectorEnvironment::collect(Group& group) {
@@ -301,12 +307,8 @@ Simulation* VectorEnvironment::simulation(std::int32_t env) {
 }
 
 void VectorEnvironment::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_.exchange(true)) return;
-  }
+  if (closed_.exchange(true)) return;
   workers_.close();
-  done_.notify_all();
 }
 
 }  // namespace mvfstrl

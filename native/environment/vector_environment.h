@@ -16,7 +16,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -53,6 +52,17 @@ struct StepArrays {
   std::vector<float> window_packets;
 };
 
+// Where a round's results go instead: memory of the caller's, of the size of the array of StepArrays by the
+// same name, that stays until the round was received.
+struct StepRows {
+  float* observation = nullptr;
+  float* reward = nullptr;
+  std::uint8_t* terminated = nullptr;
+  std::uint8_t* truncated = nullptr;
+  std::uint8_t* first = nullptr;
+  std::int32_t* job = nullptr;
+};
+
 // The seed of episode `episode` of environment `env`.
 std::uint64_t episode_seed(std::uint64_t seed, std::int64_t env, std::int64_t episode);
 
@@ -75,12 +85,13 @@ class VectorEnvironment {
   // Each of these three begins a round that recv() completes. They throw std::logic_error while one is under
   // way or after close(), std::invalid_argument for a bad argument, and do nothing then.
   //
-  // A new episode in every environment of the group, each the next of its own series.
-  void reset(std::int32_t group);
+  // A new episode in every environment of the group, each the next of its own series. Results go `into` rows
+  // of the caller's if any are given, else into the group's arrays; what StepRows does not hold always does.
+  void reset(std::int32_t group, const StepRows* into = nullptr);
   // A given episode in each environment; scenario -1: drawn from the seed by weight.
   void reset_with(std::int32_t group, std::span<const std::uint64_t> episode_seeds,
                   std::span<const std::int32_t> scenarios);
-  void send(std::int32_t group, std::span<const std::int32_t> actions);
+  void send(std::int32_t group, std::span<const std::int32_t> actions, const StepRows* into = nullptr);
 
   // Waits for the group's round. Throws std::logic_error if none was begun, std::runtime_error naming the
   // environment if stepping it failed (the group then needs a reset), or if close() came in between. The
@@ -115,16 +126,18 @@ class VectorEnvironment {
     std::int32_t index = 0;
     std::int32_t first_env = 0;
     StepArrays arrays;
+    StepRows rows;  // of the round
     std::vector<std::int32_t> actions;
     Round round = Round::kIdle;
     bool needs_reset = true;
-    std::size_t pending = 0;  // jobs of the round not done; guarded by mutex_
+    WorkerPool::Range work;          // on its environments
+    std::atomic<bool> news = false;  // an episode ended, or failed, in the round
   };
 
   Group& group_at(std::int32_t group);
   const Group& group_at(std::int32_t group) const;
   Group& idle_group(std::int32_t group);
-  void begin(Group& group, Round round);
+  void begin(Group& group, Round round, const StepRows* into);
   void run_envs(Group& group, std::int32_t begin, std::int32_t end);
   // `env` counts within the group.
   Slot& slot_of(const Group& group, std::int32_t env) {
@@ -134,7 +147,7 @@ class VectorEnvironment {
   void start_episode(Group& group, std::int32_t env);
   void step_env(Group& group, std::int32_t env);
   void write_rows(Group& group, std::int32_t env);
-  void write_row(StepArrays& arrays, std::size_t row, const Agent& agent);
+  void write_row(Group& group, std::size_t row, const Agent& agent);
   void wait_for(Group& group);
   void collect(Group& group);
   void raise_failure(Group& group);
@@ -148,7 +161,6 @@ class VectorEnvironment {
 
   std::mutex mutex_;
   std::vector<EpisodeReport> finished_;  // guarded by mutex_
-  std::condition_variable done_;
   std::atomic<bool> closed_ = false;
   WorkerPool workers_;  // last: its threads use all of the above
 };

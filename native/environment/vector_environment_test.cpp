@@ -70,6 +70,58 @@ TEST(VectorEnvironment, SameSeedSameBytesWhateverTheThreads) {
   EXPECT_FALSE(play(2, 8) == expected);
 }
 
+// The same rounds, received in the group's arrays and in rows of the caller's, one after another.
+TEST(VectorEnvironment, RowsOfTheCallersHoldWhatArraysWould) {
+  constexpr std::size_t kEnvs = 6;
+  constexpr std::size_t kRounds = 20;
+  const VectorOptions options{.num_envs = kEnvs, .num_threads = 2, .seed = 3};
+  VectorEnvironment usual(small(), options);
+  VectorEnvironment direct(small(), options);
+  const std::size_t size = usual.observation_size();
+  std::vector<float> observation(kRounds * kEnvs * size), reward(kRounds * kEnvs);
+  std::vector<std::uint8_t> terminated(kRounds * kEnvs, 9), truncated(terminated), first(terminated);
+  std::vector<std::int32_t> job(kRounds * kEnvs, -1);
+  Everything expected;
+  std::vector<std::uint8_t> expected_terminated;
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    const std::size_t row = round * kEnvs;
+    const StepRows into{.observation = &observation[row * size],
+                        .reward = &reward[row],
+                        .terminated = &terminated[row],
+                        .truncated = &truncated[row],
+                        .first = &first[row],
+                        .job = &job[row]};
+    const std::vector<std::int32_t> actions(kEnvs, static_cast<std::int32_t>(round % 5));
+    if (round == 0) {
+      usual.reset(0);
+      direct.reset(0, &into);
+    } else {
+      usual.send(0, actions);
+      direct.send(0, actions, &into);
+    }
+    const StepArrays& arrays = usual.recv(0);
+    append(expected.observation, arrays.observation);
+    append(expected.reward, arrays.reward);
+    append(expected_terminated, arrays.terminated);
+    append(expected.truncated, arrays.truncated);
+    append(expected.first, arrays.first);
+    append(expected.job, arrays.job);
+    const StepArrays& others = direct.recv(0);
+    EXPECT_EQ(others.over, arrays.over);
+    EXPECT_EQ(others.active, arrays.active);
+    EXPECT_EQ(others.skipped, arrays.skipped);
+    EXPECT_EQ(others.window_packets, arrays.window_packets);
+    EXPECT_EQ(others.observation, std::vector<float>(kEnvs * size)) << "left as they were";
+  }
+  EXPECT_EQ(observation, expected.observation);
+  EXPECT_EQ(reward, expected.reward);
+  EXPECT_EQ(terminated, expected_terminated);
+  EXPECT_EQ(truncated, expected.truncated);
+  EXPECT_EQ(first, expected.first);
+  EXPECT_EQ(job, expected.job);
+  EXPECT_EQ(usual.drain_episodes().size(), direct.drain_episodes().size());
+}
+
 TEST(VectorEnvironment, NextStepReset) {
   VectorEnvironment environment(small(), {.num_envs = 1, .num_threads = 1});
   const std::vector<std::int32_t> keep = {0};
