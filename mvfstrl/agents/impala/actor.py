@@ -63,17 +63,19 @@ class Actor:
     @torch.inference_mode()
     def round(self) -> list[Trajectory] | None:
         """One unroll of every group, not yet published; None if the ring was closed meanwhile."""
-        self._version = self._store.pull(self._network, self._version)
         buffers: list[Trajectory] = []
-        for group, last in enumerate(self._last):
+        for _ in self._last:
             buffer = self._ring.acquire()
             if buffer is None:
                 return None
-            buffer.begin_after(last)
+            buffers.append(buffer)
+        # Only now: the lag of these unrolls counts from here.
+        self._version = self._store.pull(self._network, self._version)
+        for group, buffer in enumerate(buffers):
+            buffer.begin_after(self._last[group])
             buffer.version = self._version
             buffer.batch.h.copy_(self.states[group][0])
             buffer.batch.c.copy_(self.states[group][1])
-            buffers.append(buffer)
         noise = [self._gumbel(buffer) for buffer in buffers]
         for t in range(buffers[0].length):
             for group, buffer in enumerate(buffers):

@@ -92,6 +92,9 @@ class ImpalaConfig(AgentConfig):
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
+    max_policy_lag: int | None = None
+    """Updates that the learner may be ahead of the policy that acted; actors wait before it gets more. null:
+    as many as two unrolls take that wait for the learner, beside the one that each group is playing."""
     siblings: int = 4
     """Environments that play the same episodes, each with its own actions: their mean takes the link's luck
     out of the policy gradient. Fewer where groups or batches do not split into such sets; 1 turns it off."""
@@ -127,6 +130,8 @@ def validate(config: ImpalaConfig) -> list[str]:
     need(optimizer.epsilon > 0.0, "optimizer.epsilon", "above 0", optimizer.epsilon)
     for key in ("momentum", "alpha", "beta1", "beta2"):
         need(0.0 <= getattr(optimizer, key) < 1.0, f"optimizer.{key}", "in [0, 1)", getattr(optimizer, key))
+    lag = config.max_policy_lag
+    need(lag is None or lag >= 0, "max_policy_lag", "null or 0 or more", lag)
     need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
     for key in ("batch_size", "siblings", "checkpoint_steps", "checkpoints_kept"):
         need(getattr(config, key) >= 1, key, "at least 1", getattr(config, key))

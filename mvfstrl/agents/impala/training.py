@@ -18,7 +18,7 @@ from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.progress import Progress
-from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing
+from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing, buffers_within
 from mvfstrl.checkpoint import load_checkpoint, plain, require_same_spec, save_checkpoint
 from mvfstrl.errors import CheckpointError
 from mvfstrl.parameters import ParameterStore
@@ -211,8 +211,9 @@ class Training:
         log: Callable[[dict[str, Any], int], None],
         stop: Callable[[], bool],
     ) -> None:
-        # One buffer a group is being filled; the others wait for the learner. More would only add lag.
-        actor, ring, store = self._make_actor(environment, environment.num_groups + 2)
+        updates = -(-environment.group_size // self.setup.agent.batch_size)
+        buffers = buffers_within(self.setup.agent.max_policy_lag, updates, environment.num_groups)
+        actor, ring, store = self._make_actor(environment, buffers)
         episodes: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
         thread = ActorThread(actor, ring, lambda: episodes.put(environment.drain_episodes()))
         thread.start()
@@ -222,11 +223,11 @@ class Training:
                 if buffer is None:
                     continue
                 self._learn(buffer)
-                ring.release(buffer)
                 store.publish(self.learner.network, self.learner.version)
+                ring.release(buffer)
                 while not episodes.empty():
                     self.progress.add_episodes(episodes.get())
-                self._log(log, {"full_queue": ring.full, "free_queue": ring.free})
+                self._log(log, lambda: {"full_queue": ring.full, "free_queue": ring.free, **ring.waiting()})
                 if self._next_save.due(self.learner.step):
                     self._save_or_warn()
         except BaseException:
@@ -254,7 +255,7 @@ class Training:
                 ring.release(buffer)
             store.publish(self.learner.network, self.learner.version)
             self.progress.add_episodes(environment.drain_episodes())
-            self._log(log, {})
+            self._log(log)
             if self._next_save.due(self.learner.step):
                 self._save_or_warn(actor)
         self.save(actor)
@@ -285,9 +286,13 @@ class Training:
                 self.learner.save_batch(batch, path)
                 raise NonFiniteLossError(f"{error}; the batch and the parameters are in {path}") from None
 
-    def _log(self, log: Callable[[dict[str, Any], int], None], extra: dict[str, float]) -> None:
+    def _log(
+        self,
+        log: Callable[[dict[str, Any], int], None],
+        extra: Callable[[], dict[str, float]] = dict,
+    ) -> None:
         if self._next_row.due(self.learner.step) or self.learner.step >= self.setup.total_steps:
-            log({**self.progress.row(self.learner.step), **extra}, self.learner.step)
+            log({**self.progress.row(self.learner.step), **extra()}, self.learner.step)
 
 
 class _Every:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.errors import ConfigError
 from mvfstrl.vector_environment import StepBatch
 
 
@@ -102,11 +104,18 @@ class Trajectory:
 
 
 class TrajectoryRing:
-    """A fixed set of buffers in two queues. An actor that runs ahead waits for a free one: lag is bounded."""
+    """A fixed set of buffers in two queues. An actor that runs ahead waits for a free one: lag is bounded.
+
+    With N buffers, of U updates each, the policy that acted is at most N U - 1 updates behind the learner:
+    who acquires a buffer takes the newest parameters after that, who releases one has published before, and
+    until the unroll is learnt from there are only the updates of the other buffers and its own.
+    """
 
     def __init__(self, buffers: list[Trajectory]) -> None:
         self._free: queue.SimpleQueue[Trajectory | None] = queue.SimpleQueue()
         self._full: queue.SimpleQueue[Trajectory | BaseException] = queue.SimpleQueue()
+        self._waited = {"learner_waiting": 0.0, "actor_waiting": 0.0}
+        self._since = time.monotonic()
         for buffer in buffers:
             self._free.put(buffer)
 
@@ -118,9 +127,21 @@ class TrajectoryRing:
     def full(self) -> int:
         return self._full.qsize()
 
+    def waiting(self) -> dict[str, float]:
+        """Shares of the time since the last call that the learner waited for a full buffer, and the actor for
+        a free one.
+        """
+        now = time.monotonic()
+        elapsed, self._since = max(now - self._since, 1e-9), now
+        shares = {who: min(1.0, waited / elapsed) for who, waited in self._waited.items()}
+        self._waited = dict.fromkeys(shares, 0.0)
+        return shares
+
     def acquire(self) -> Trajectory | None:
         """A buffer to fill, waiting for one; None when the ring was closed."""
+        begin = time.monotonic()
         buffer = self._free.get()
+        self._waited["actor_waiting"] += time.monotonic() - begin
         if buffer is None:
             self._free.put(None)  # for the next who asks
         return buffer
@@ -134,20 +155,40 @@ class TrajectoryRing:
 
     def take(self, timeout_s: float) -> Trajectory | None:
         """The oldest full buffer, or None if there is none in time. Raises what an actor died of."""
+        begin = time.monotonic()
         try:
             item = self._full.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        finally:
+            self._waited["learner_waiting"] += time.monotonic() - begin
         if isinstance(item, BaseException):
             raise ActorError(f"an actor died: {type(item).__name__}: {item}") from item
         return item
 
     def release(self, buffer: Trajectory) -> None:
+        """After the parameters that were learnt from it were published."""
         self._free.put(buffer)
 
     def close(self) -> None:
         """Wakes up actors that wait for a buffer."""
         self._free.put(None)
+
+
+def buffers_within(max_lag: int | None, updates: int, groups: int) -> int:
+    """How many buffers, of so many updates each, keep the policy's lag within `max_lag`. Each group fills one
+    while the others wait for the learner: two of these unless told, as more would only add lag. Raises
+    ConfigError where not even one could wait.
+    """
+    if max_lag is None:
+        return groups + 2
+    buffers = (max_lag + 1) // updates
+    if buffers <= groups:
+        raise ConfigError(
+            f"agent.max_policy_lag: must be at least {(groups + 1) * updates - 1} for {groups} groups"
+            f" that play unrolls of {updates} updates, got {max_lag}"
+        )
+    return buffers
 
 
 class ActorError(RuntimeError):
