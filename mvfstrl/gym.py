@@ -6,6 +6,8 @@
 
 `env` and `overrides` are what `run.py` takes on its command line. An episode is truncated at its time limit
 and terminated where a fixed-size transfer completes; the last step's info has its `report`.
+`reset(options={"episode_seeds": [...]})`, one number an environment, plays given episodes: those from
+`test.seed` on are the held-out ones that `mode=test` plays.
 """
 
 from __future__ import annotations
@@ -66,6 +68,19 @@ def make_task(env: str | Sequence[str] = "lte", overrides: Sequence[str] = ()) -
     return Task(config, spec, names_of_scenarios, space, Discrete(len(spec["actions"])))
 
 
+def _episode_seeds(options: dict[str, Any] | None, count: int) -> NDArray[np.uint64] | None:
+    """What `reset` was asked to play, if it was."""
+    unknown = sorted(set(options or {}) - {"episode_seeds"})
+    if unknown:
+        raise ValueError(f"options: {unknown[0]!r} is unknown; there is 'episode_seeds'")
+    if not options:
+        return None
+    seeds = list(options["episode_seeds"])
+    if len(seeds) != count or not all(0 <= seed < 2**64 for seed in seeds):
+        raise ValueError(f"options['episode_seeds']: must be {count} numbers from 0 to 2^64 - 1, got {seeds}")
+    return np.array(seeds, dtype=np.uint64)
+
+
 class CongestionControlEnv(gymnasium.Env[NDArray[np.float32], SupportsInt]):
     """One connection. An episode depends on the seed given to `reset` and on nothing else."""
 
@@ -86,8 +101,10 @@ class CongestionControlEnv(gymnasium.Env[NDArray[np.float32], SupportsInt]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         super().reset(seed=seed)
-        episode_seed = self.np_random.integers(2**63, size=1, dtype=np.uint64)
-        self._native.reset_with(0, episode_seed, np.array([_DRAWN], dtype=np.int32))
+        seeds = _episode_seeds(options, 1)
+        if seeds is None:
+            seeds = self.np_random.integers(2**63, size=1, dtype=np.uint64)
+        self._native.reset_with(0, seeds, np.array([_DRAWN], dtype=np.int32))
         batch = self._native.recv(0)
         self._running = True
         return batch.observation[0].copy(), self._info(batch)
@@ -141,15 +158,24 @@ class CongestionControlVectorEnv(
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._threads = threads
         self._native: VectorEnvironment | None = None
+        # Made once: a step must not cost more than what it returns.
+        self._scenarios = np.array(self.task.scenarios, dtype=object)
+        self._present = np.ones(num_envs, dtype=np.bool_)
+        self._present.flags.writeable = False
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """A seed (or one an environment) starts every series of episodes anew; without one they go on."""
+        episode_seeds = _episode_seeds(options, self.num_envs)
         if seed is not None or self._native is None:
             self._start(seed)
         assert self._native is not None
-        self._native.reset(0)
+        if episode_seeds is None:
+            self._native.reset(0)
+        else:
+            drawn = np.full(self.num_envs, _DRAWN, dtype=np.int32)
+            self._native.reset_with(0, episode_seeds, drawn)
         batch = self._native.recv(0)
         return batch.observation.copy(), self._infos(batch)
 
@@ -190,13 +216,15 @@ class CongestionControlVectorEnv(
         )
 
     def _infos(self, batch: StepBatch) -> dict[str, Any]:
-        present = np.ones(self.num_envs, dtype=np.bool_)
-        infos: dict[str, Any] = {
-            "scenario": np.array(self.task.scenarios, dtype=object)[batch.job],
+        present = self._present
+        return {
+            "scenario": self._scenarios[batch.job],
+            "_scenario": present,
             "skipped": batch.skipped.copy(),
+            "_skipped": present,
             "window_packets": batch.window_packets.copy(),
+            "_window_packets": present,
         }
-        return infos | {f"_{name}": present.copy() for name in infos}
 
     def _add_reports(self, infos: dict[str, Any]) -> None:
         assert self._native is not None

@@ -209,6 +209,36 @@ def test_stepping_before_a_reset_is_refused() -> None:
         make_vector().step(np.zeros(3, dtype=np.int64))
 
 
+def test_given_episodes_are_played_wherever_they_stand() -> None:
+    envs, seeds = make_vector(), [1_000_000, 7, 1_000_000]
+    observations = [envs.reset(seed=seed, options={"episode_seeds": seeds})[0] for seed in (1, 2, None)]
+    assert np.array_equal(observations[0], observations[1])
+    assert np.array_equal(observations[0], observations[2])
+    assert np.array_equal(observations[0][0], observations[0][2])
+    assert not np.array_equal(observations[0][0], observations[0][1])
+    infos: dict[str, Any] = {}
+    while "report" not in infos:
+        *_, infos = envs.step(np.zeros(3, dtype=np.int64))
+    assert [report["seed"] for report in infos["report"]] == seeds
+
+    one = CongestionControlEnv("constant", VARIED)
+    observation, _ = one.reset(seed=5, options={"episode_seeds": [7]})
+    assert np.array_equal(observation, observations[0][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"episode_seeds": [1]}, "must be 3 numbers"),
+        ({"episode_seeds": [1, 2, -3]}, "from 0 to"),
+        ({"episode_seed": [1]}, "'episode_seed' is unknown; there is 'episode_seeds'"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_vector().reset(options=options)
+
+
 def test_importing_registers_once() -> None:
     mvfstrl.gym.register_envs()
     assert gymnasium.spec(ENV_ID).vector_entry_point == "mvfstrl.gym:CongestionControlVectorEnv"
