@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 
 from mvfstrl.config import Config, Mode, config_folder, register, to_config
 from mvfstrl.config.validate import validate
-from mvfstrl.errors import MvfstrlError
+from mvfstrl.errors import ConfigError, MvfstrlError
 from mvfstrl.help import hints
 from mvfstrl.rundir import RunDirectory
 
@@ -34,10 +35,13 @@ def run(composed: DictConfig) -> float | None:
     try:
         cfg = to_config(composed)
         directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+        _require_one_rank_unless_training(cfg.mode)
         if cfg.mode is not Mode.report:  # it tells a run that is over, whose own records stay
             validate(cfg, directory.path)
             directory.record(composed)
         objective = start(cfg.mode, cfg, directory)
+        if HydraConfig.get().mode == RunMode.RUN:
+            _dismiss_ranks()
         if cfg.mode is Mode.train and not directory.interrupted:
             start(Mode.trace, cfg, directory)  # what was learnt, ready to ship
             if cfg.test_after_train:
@@ -57,7 +61,50 @@ def start(mode: Mode, cfg: Config, directory: RunDirectory) -> float | None:
     return objective
 
 
+def several_ranks() -> bool:
+    """Whether torchrun or a batch system started this program several times, as one."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def _require_one_rank_unless_training(mode: Mode) -> None:
+    if several_ranks() and mode is not Mode.train:
+        size = os.environ["WORLD_SIZE"]
+        raise ConfigError(
+            f"mode: {mode} runs alone, and WORLD_SIZE={size} ranks were started; train has several"
+        )
+
+
+def _dismiss_ranks() -> None:
+    if several_ranks():
+        from mvfstrl.distributed import launched
+
+        if (launch := launched()) is not None:
+            launch.dismiss()
+
+
+def follow() -> bool:
+    """Of several ranks all but the first leave the command line to it, and do as it says; true for those."""
+    if not several_ranks():
+        return False
+    from mvfstrl.distributed import launched
+
+    try:
+        launch = launched()
+        if launch is None or launch.rank == 0:
+            return False
+        from mvfstrl import train
+
+        logging.basicConfig(format=f"[rank {launch.rank}] %(message)s")
+        train.follow(launch)
+    except MvfstrlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    return True
+
+
 def main() -> None:
+    if follow():
+        return
     register()
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(run)()
@@ -68,6 +115,8 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    finally:
+        _dismiss_ranks()
 
 
 if __name__ == "__main__":

@@ -60,11 +60,6 @@ class Ranks:
     size = 1
     local_rank = 0
     """Among the ranks of this host."""
-    waited_s = 0.0
-    """Time spent in sums, the wait for slower ranks included."""
-
-    def __init__(self) -> None:
-        self._stop_requested = False
 
     @property
     def first(self) -> bool:
@@ -76,18 +71,20 @@ class Ranks:
         """For this rank's environments."""
         return len(os.sched_getaffinity(0))
 
-    def request_stop(self) -> None:
-        """Asks all ranks to stop..."""
-        self._stop_requested = True
+    def claim(self, device: torch.device) -> None:
+        """Learns on this device from now on. Raises ConfigError where another rank has it."""
 
-    @property
-    def stopping(self) -> bool:
-        """...which all of them know from the same update on."""
-        return self._stop_requested
+    def agree_to_stop(self, asked: bool) -> bool:
+        """Whether all ranks stop now: what one asks for, all do after the same update."""
+        return asked
 
     def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Each tensor's sum over all ranks, in one message."""
         return list(tensors)
+
+    def waiting(self) -> dict[str, float]:
+        """The share of the time since the last call that went into sums, slower ranks waited for included."""
+        return {}
 
     def broadcast(self, value: Any) -> Any:
         """Rank 0's."""
@@ -104,19 +101,20 @@ class Ranks:
 class Group(Ranks):
     """The ranks of one training. A context: whoever leaves it by an error tells the others why."""
 
-    def __init__(self, store: Store, rank: int, size: int, device: torch.device, timeout_s: float) -> None:
-        super().__init__()
+    def __init__(self, store: Store, rank: int, size: int, *, cuda: bool, timeout_s: float) -> None:
         self.rank = rank
         self.size = size
         self._timeout_s = timeout_s
         self._store = store
+        self._asked = False
         self._votes = torch.zeros(())
+        self._waited_s = 0.0
+        self._since = time.monotonic()
         backend = "gloo"
-        if device.type == "cuda":
+        if cuda:
             backend = "cpu:gloo,cuda:nccl"
             # A peer that died must raise here, as it does with gloo, and not end the process from within.
             os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
-            torch.cuda.set_device(device)
         with self._watch("meeting"):
             dist.init_process_group(
                 backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=timeout_s)
@@ -135,19 +133,39 @@ class Group(Ranks):
         sharing = [p for p in self._places if p.host == mine.host and p.cores & mine.cores]
         return max(1, len(mine.cores) // len(sharing))
 
-    @property
-    def stopping(self) -> bool:
+    def claim(self, device: torch.device) -> None:
+        if device.type != "cuda":
+            return
+        torch.cuda.set_device(device)
+        claims: list[Any] = [None] * self.size
+        with self._watch("the start"):
+            dist.all_gather_object(claims, str(torch.cuda.get_device_properties(device).uuid))
+        owner = claims.index(claims[self.rank])
+        if owner < self.rank:
+            raise ConfigError(
+                f"device: {device} of {self._name(self.rank)} is the GPU of {self._name(owner)} too; start as"
+                " many ranks as there are GPUs"
+            )
+
+    def agree_to_stop(self, asked: bool) -> bool:
+        self._asked = asked
         return bool(self._votes > 0)
 
     def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        vote = tensors[0].new_full((1,), float(self._stop_requested))
+        vote = tensors[0].new_full((1,), float(self._asked))
         flat = torch.cat([*(tensor.reshape(-1) for tensor in tensors), vote])
-        begin = time.perf_counter()
+        begin = time.monotonic()
         with self._watch("an update"):
             dist.all_reduce(flat)
-        self.waited_s += time.perf_counter() - begin
+        self._waited_s += time.monotonic() - begin
         *sums, self._votes = torch.split(flat, [*(tensor.numel() for tensor in tensors), 1])
         return [part.view_as(tensor) for part, tensor in zip(sums, tensors, strict=True)]
+
+    def waiting(self) -> dict[str, float]:
+        now = time.monotonic()
+        share = self._waited_s / max(now - self._since, 1e-9)
+        self._waited_s, self._since = 0.0, now
+        return {"ranks_waiting": share}
 
     def broadcast(self, value: Any) -> Any:
         box = [value if self.first else None]
@@ -265,10 +283,16 @@ class Launch:
             while self._store.add("dismissed", 0) < self.size - 1 and time.monotonic() < deadline:
                 time.sleep(0.02)
 
-    def group(self, device: torch.device, timeout_s: float) -> Group:
+    @contextmanager
+    def group(self, *, cuda: bool, timeout_s: float) -> Iterator[Group]:
         """For the job announced last."""
         store = PrefixStore(f"training/{self._jobs}", self._store)
-        return Group(store, self.rank, self.size, device, timeout_s)
+        try:
+            with Group(store, self.rank, self.size, cuda=cuda, timeout_s=timeout_s) as group:
+                yield group
+        except BaseException:
+            self._dismissed = True  # all ranks fail with one: nobody waits for word
+            raise
 
 
 @cache

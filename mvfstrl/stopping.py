@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,6 +15,9 @@ logger = logging.getLogger(__name__)
 class StopRequest:
     """While open, the first SIGINT or SIGTERM only sets `requested`; a second SIGINT interrupts at once.
 
+    `patience_s`: not within this time of the first. torchrun passes on the Ctrl-C that its ranks have got
+    from the terminal already.
+
     with StopRequest() as stop:
         while not stop.requested:
             ...
@@ -21,7 +25,9 @@ class StopRequest:
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_s: float = 0.0) -> None:
+        self._patience_s = patience_s
+        self._first_s = 0.0
         self._event = threading.Event()
         self._previous: dict[signal.Signals, Any] = {}
         self.signal: signal.Signals | None = None
@@ -54,8 +60,11 @@ class StopRequest:
         self._previous.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.requested:
+            if number == signal.SIGINT and time.monotonic() - self._first_s >= self._patience_s:
+                raise KeyboardInterrupt
+            return
+        self._first_s = time.monotonic()
         self.signal = signal.Signals(number)
         self._event.set()
         logger.warning(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,6 +16,7 @@ from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.checkpoint import checkpoints_in
 from mvfstrl.config import Config, Resume, native_config
+from mvfstrl.distributed import Launch, Ranks, launched
 from mvfstrl.errors import ConfigError
 from mvfstrl.live import LiveLine
 from mvfstrl.rundir import RunDirectory
@@ -26,23 +27,57 @@ from mvfstrl.vector_environment import VectorEnvironment
 
 logger = logging.getLogger(__name__)
 
+PATIENCE_S = 5.0
+"""Of several ranks with repeated interrupts: torchrun sends them on."""
+
+
+class Job(NamedTuple):
+    """What the first of several ranks tells the others."""
+
+    cfg: Config
+    folder: Path
+
 
 def train(cfg: Config, run: RunDirectory) -> float:
     """Trains to `total_steps` or until asked to stop; returns the mean return of the newest episodes.
 
     Leaves `checkpoints/` and `metrics.jsonl` in the run directory, and goes on from them where it finds them.
     """
+    launch = launched()
+    if launch is None:
+        return _train(cfg, run.path, Ranks(), run)
+    launch.announce(Job(cfg, run.path))
+    with _group(launch, cfg) as ranks:
+        return _train(cfg, run.path, ranks, run)
+
+
+def follow(launch: Launch) -> None:
+    """What all ranks but the first do: train what that one announces, until nothing follows."""
+    while (job := launch.next_job()) is not None:
+        with _group(launch, job.cfg) as ranks:
+            _train(job.cfg, job.folder, ranks, None)
+
+
+def _group(launch: Launch, cfg: Config) -> AbstractContextManager[Ranks]:
+    return launch.group(cuda=pick_device(cfg.device).type == "cuda", timeout_s=cfg.ranks.timeout_s)
+
+
+def _train(cfg: Config, folder: Path, ranks: Ranks, run: RunDirectory | None) -> float:
+    """`run`: for the first rank, which alone writes."""
     if not isinstance(cfg.agent, ImpalaConfig):
         raise ConfigError(f"agent: {cfg.agent.name} has nothing to train; run it with mode=test")
-    training = Training(make_setup(cfg, cfg.agent, run.path))
-    resumed = _restore(training, cfg, run)
+    training = Training(make_setup(cfg, cfg.agent, folder, ranks=ranks))
+    resumed = _restore(training, cfg, folder / "checkpoints")
     after = training.learner.step if resumed else -1
-    live = LiveLine(cfg.total_steps, max(after, 0))
-    with StopRequest() as stop, open_tracker(cfg, run, after=after) as tracker, live:
-        objective = training.run(_reporter(tracker, live), lambda: stop.requested)
-    if stop.requested:
-        run.interrupted = True
-        logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)
+    with StopRequest(patience_s=0.0 if ranks.size == 1 else PATIENCE_S) as stop:
+        if run is None:
+            return training.run(lambda metrics, step: None, lambda: stop.requested)
+        live = LiveLine(cfg.total_steps, max(after, 0))
+        with open_tracker(cfg, run, after=after) as tracker, live:
+            objective = training.run(_reporter(tracker, live), lambda: stop.requested)
+        if ranks.agree_to_stop(stop.requested):
+            run.interrupted = True
+            logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)
     return objective
 
 
@@ -51,45 +86,64 @@ def make_setup(
     agent: ImpalaConfig,
     folder: Path,
     make_environment: Callable[[int], VectorEnvironment] | None = None,
+    ranks: Ranks | None = None,
 ) -> Setup:
     """`make_environment` replaces the native environments: a test's seam."""
     from mvfstrl._native import observation_spec
 
+    ranks = ranks or Ranks()
+    _require_shares(cfg, agent, ranks.size)
+    device = pick_device(cfg.device, ranks.local_rank)
+    ranks.claim(device)
     native = native_config(cfg)
-    siblings = sibling_count(cfg, agent)
+    siblings = sibling_count(cfg, agent, ranks.size)
     return Setup(
         agent=agent,
-        make_environment=make_environment or (lambda seed: _environment(cfg, native, siblings, seed)),
+        make_environment=make_environment or (lambda seed: _environment(cfg, native, siblings, seed, ranks)),
         jobs=list(cfg.env.scenarios),
         spec=observation_spec(native),
         config=asdict(cfg),
         folder=folder,
         seed=cfg.seed,
         total_steps=cfg.total_steps,
-        device=pick_device(cfg.device),
+        device=device,
         deterministic=cfg.deterministic,
         siblings=siblings if make_environment is None else 1,
+        ranks=ranks,
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+def _require_shares(cfg: Config, agent: ImpalaConfig, ranks: int) -> None:
+    """Environments and batches are those of all ranks, and split evenly."""
+    if (cfg.actors.envs // cfg.actors.groups) % ranks:
+        raise ConfigError(
+            f"actors.envs: {cfg.actors.envs} in {cfg.actors.groups} groups do not split over {ranks} ranks"
+        )
+    if agent.batch_size % ranks:
+        raise ConfigError(f"agent.batch_size: {agent.batch_size} unrolls do not split over {ranks} ranks")
+
+
+def pick_device(name: str, local_rank: int = 0) -> torch.device:
+    """`auto` is CUDA where there is one. Of several ranks on a host each takes the next CUDA device."""
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda", local_rank % torch.cuda.device_count())
+    device = torch.device("cpu" if name == "auto" else name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device: {name} asked for, but torch sees no CUDA device")
     return device
 
 
-def _environment(cfg: Config, native: dict[str, Any], siblings: int, seed: int) -> VectorEnvironment:
+def _environment(
+    cfg: Config, native: dict[str, Any], siblings: int, seed: int, ranks: Ranks
+) -> VectorEnvironment:
+    """This rank's share of the environments."""
     from mvfstrl import _native
 
-    threads = cfg.actors.threads or os.cpu_count() or 1
+    threads = cfg.actors.threads or ranks.cores
     parts = [
         _native.VectorEnvironment(
             native,
-            num_envs=cfg.actors.envs // siblings,
+            num_envs=cfg.actors.envs // ranks.size // siblings,
             num_groups=cfg.actors.groups,
             num_threads=max(1, threads // siblings),
             seed=seed,
@@ -99,23 +153,21 @@ def _environment(cfg: Config, native: dict[str, Any], siblings: int, seed: int) 
     return parts[0] if siblings == 1 else SiblingEnvironments(parts)
 
 
-def sibling_count(cfg: Config, agent: ImpalaConfig) -> int:
-    """As many as the agent asks for, or as groups and batches split into."""
-    group = cfg.actors.envs // cfg.actors.groups
-    return math.gcd(agent.siblings, group, min(group, agent.batch_size))
+def sibling_count(cfg: Config, agent: ImpalaConfig, ranks: int = 1) -> int:
+    """As many as the agent asks for, or as a rank's groups and batches split into."""
+    group = cfg.actors.envs // cfg.actors.groups // ranks
+    return math.gcd(agent.siblings, group, min(group, agent.batch_size // ranks))
 
 
-def _restore(training: Training, cfg: Config, run: RunDirectory) -> bool:
+def _restore(training: Training, cfg: Config, checkpoints: Path) -> bool:
     """Goes on from the run directory's newest checkpoint as `resume` says; true if it did."""
-    found = bool(checkpoints_in(run.checkpoints))
+    found = training.ranks.broadcast(bool(checkpoints_in(checkpoints)))
     if cfg.resume is Resume.never and found:
-        raise ConfigError(
-            f"resume: never, but {run.checkpoints} has checkpoints; choose another run directory"
-        )
+        raise ConfigError(f"resume: never, but {checkpoints} has checkpoints; choose another run directory")
     if cfg.resume is Resume.always and not found:
-        raise ConfigError(f"resume: always, but {run.checkpoints} holds no checkpoint")
+        raise ConfigError(f"resume: always, but {checkpoints} holds no checkpoint")
     if found:
-        training.resume(run.checkpoints)
+        training.resume(checkpoints)
         return True
     if cfg.checkpoint is not None:
         training.start_from(Path(cfg.checkpoint))

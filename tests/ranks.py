@@ -29,16 +29,21 @@ class Workers:
     """One process a rank; each runs `function(group, *arguments)`."""
 
     def __init__(
-        self, function: Callable[..., Any], *arguments: Any, size: int = 2, timeout_s: float = 120
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        size: int = 2,
+        timeout_s: float = LIMIT_S,
+        **options: Any,
     ) -> None:
         self._store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.ranks", "mvfstrl.agents.impala.training"])
+        context.set_forkserver_preload([function.__module__])
         self.processes: list[BaseProcess] = []
         self._ends: list[Connection] = []
         for rank in range(size):
             mine, theirs = context.Pipe(duplex=False)
-            work = (function, arguments, rank, size, self._store.port, timeout_s, theirs)
+            work = (function, arguments, options, rank, size, self._store.port, timeout_s, theirs)
             process = context.Process(target=_work, args=work, daemon=True)
             process.start()
             theirs.close()
@@ -66,6 +71,7 @@ class Workers:
 def _work(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
+    options: dict[str, Any],
     rank: int,
     size: int,
     port: int,
@@ -76,8 +82,8 @@ def _work(
     torch.set_num_threads(1)
     try:
         store = TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=LIMIT_S))
-        with Group(store, rank, size, torch.device("cpu"), timeout_s) as group:
-            outcome = function(group, *arguments)
+        with Group(store, rank, size, cuda=False, timeout_s=timeout_s) as group:
+            outcome = function(group, *arguments, **options)
     except BaseException as error:  # noqa: BLE001  the test judges it
         traceback.print_exc()
         outcome = f"{type(error).__name__}: {error}"

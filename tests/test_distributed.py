@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,9 +17,13 @@ from torch import Tensor
 from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
 from mvfstrl.agents.impala.learner import Learner
 from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.agents.impala.trajectory import Batch
-from mvfstrl.distributed import Ranks
-from tests.ranks import Workers
+from mvfstrl.checkpoint import checkpoints_in, load_checkpoint
+from mvfstrl.distributed import Group, Ranks, from_environment
+from mvfstrl.errors import CheckpointError, ConfigError
+from tests.fake_environment import FakeVectorEnvironment
+from tests.ranks import LIMIT_S, Workers
 
 SHAPE = NetworkShape(observation_size=5, num_actions=3, jobs=2)
 UPDATES = 6
@@ -75,3 +87,177 @@ def test_ranks_learn_what_one_learns_of_the_whole_batch(size: int, lstm: bool) -
         for mine, theirs in zip(rows, other_rows, strict=True):
             for key in ("loss", "policy_gradient_loss", "baseline_loss", "entropy", "gradient_norm"):
                 torch.testing.assert_close(theirs[key], mine[key], rtol=1e-4, atol=1e-5)
+
+
+# --- training ---
+
+
+def train_share(
+    group: Ranks, folder: Path, rounds: int | None = None, **changes: Any
+) -> list[dict[str, Any]]:
+    """A run of 10 rounds, resumed where the folder has one; `rounds`: asked to stop after so many."""
+    rows: list[dict[str, Any]] = []
+    training = Training(setup_of(group, folder, **changes))
+    if group.broadcast(bool(checkpoints_in(folder / "checkpoints"))):
+        training.resume(folder)
+    polls = itertools.count()
+    asks = group.rank == group.size - 1  # the last one is asked, and all stop
+    training.run(
+        lambda metrics, step: rows.append({"step": step, **metrics}),
+        lambda: asks and rounds is not None and next(polls) >= rounds,
+    )
+    return rows
+
+
+def setup_of(group: Ranks, folder: Path, **changes: Any) -> Setup:
+    agent = ImpalaConfig(
+        network=NetworkConfig(hidden_size=8), unroll_length=10, batch_size=4, checkpoint_steps=160
+    )
+    settings: dict[str, Any] = {
+        "agent": agent,
+        "make_environment": lambda seed: FakeVectorEnvironment(
+            "memory", jobs=2, seed=seed, num_envs=8 // group.size
+        ),
+        "jobs": ["job0", "job1"],
+        "spec": {"actions": ["0", "1", "2"]},
+        "config": {},
+        "folder": folder,
+        "seed": 3,
+        "total_steps": 800,
+        "device": torch.device("cpu"),
+        "deterministic": True,
+        "ranks": group,
+    }
+    return Setup(**{**settings, **changes})
+
+
+def newest(folder: Path) -> bytes:
+    return checkpoints_in(folder / "checkpoints")[-1].read_bytes()
+
+
+def test_deterministic_ranks_resume_exactly_and_only_the_first_writes(tmp_path: Path) -> None:
+    rows, others = Workers(train_share, tmp_path / "whole").outcomes()
+    assert rows[-1]["step"] == 800
+    assert others == []
+    assert sum(row["episodes"] for row in rows) > 40  # of about 80: both ranks' are there
+    assert len(list((tmp_path / "whole").rglob("*.*"))) == 2  # the newest two checkpoints, and nothing else
+    Workers(train_share, tmp_path / "parts", 4).outcomes()
+    stopped = load_checkpoint(tmp_path / "parts")
+    assert 160 <= stopped["step"] < 800
+    assert stopped["ranks"] == 2
+    Workers(train_share, tmp_path / "parts").outcomes()
+    assert newest(tmp_path / "parts") == newest(tmp_path / "whole")
+
+
+def test_deterministic_ranks_are_refused_in_another_number(tmp_path: Path) -> None:
+    Workers(train_share, tmp_path, 2).outcomes()
+    with pytest.raises(CheckpointError, match="deterministic run of 2 ranks"):
+        train_share(Ranks(), tmp_path)
+
+
+def test_asynchronous_ranks_stop_together_and_go_on_in_another_number(tmp_path: Path) -> None:
+    rows, _ = Workers(train_share, tmp_path, 5, deterministic=False, total_steps=8000).outcomes()
+    step = load_checkpoint(tmp_path)["step"]
+    assert 0 < step < 8000
+    assert {"steps_per_second", "policy_lag", "ranks_waiting", "loss"} <= set(rows[0])
+    more = train_share(Ranks(), tmp_path, deterministic=False, total_steps=step + 160)
+    assert more[-1]["step"] >= step + 160
+    last = Workers(train_share, tmp_path, deterministic=False, total_steps=step + 320).outcomes()[0]
+    assert last[-1]["step"] >= step + 320
+
+
+def seeds_of(group: Ranks, folder: Path) -> list[int]:
+    seeds: list[int] = []
+
+    def make(seed: int) -> FakeVectorEnvironment:
+        seeds.append(seed)
+        return FakeVectorEnvironment(seed=seed, num_envs=4)
+
+    training = Training(setup_of(group, folder, make_environment=make, total_steps=80))
+    training.run(lambda metrics, step: None)
+    return seeds
+
+
+def test_each_rank_plays_episodes_of_its_own(tmp_path: Path) -> None:
+    (_, first), (_, second) = Workers(seeds_of, tmp_path).outcomes()
+    assert first != second
+
+
+# --- what goes wrong ---
+
+
+def learn_until(group: Group, what: str) -> None:
+    """Rank 1 comes to grief after some updates."""
+    learner = make_learner(group, lstm=False)
+    for update in range(1000):
+        if group.rank == 1 and update == 5:
+            if what == "raises":
+                raise ValueError("the dog ate it")
+            if what == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if what == "hangs":
+                time.sleep(LIMIT_S)
+            if what == "differs":
+                learner.network.torso[0].weight.data[0, 0] += 1e-6
+        learner.learn(make_batch(0, lstm=False, columns=4))
+        if update % 10 == 9:
+            learner.require_equal_ranks()
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("raises", r"rank 1 \(.*, process \d+\): ValueError: the dog ate it"),
+        ("dies", r"rank 1 \(.*, process \d+\): no sign of life"),
+        ("hangs", r"rank 1 \(.*, process \d+\): no sign of life .*ranks.timeout_s=4"),
+        ("differs", r"after update 10: rank 1 \(.*\) is no longer equal to rank 0 in torso.0.weight"),
+    ],
+)
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_others_end_and_say_why(what: str, message: str, size: int) -> None:
+    workers = Workers(learn_until, what, size=size, timeout_s=4 if what == "hangs" else LIMIT_S)
+    for outcome in workers.outcomes([rank for rank in range(size) if rank != 1]):
+        assert outcome.startswith("RankError: ")
+        assert re.search(message, outcome)
+
+
+def learn_nan(group: Group, folder: Path) -> None:
+    def make(seed: int) -> FakeVectorEnvironment:
+        return FakeVectorEnvironment(seed=seed, num_envs=4, nan_after=90 if group.rank == 1 else None)
+
+    training = Training(setup_of(group, folder, make_environment=make))
+    training.run(lambda metrics, step: None)
+
+
+def test_no_number_on_one_rank_stops_all_before_it_is_learnt(tmp_path: Path) -> None:
+    outcomes = Workers(learn_nan, tmp_path).outcomes()
+    assert all(outcome.startswith("NonFiniteLossError: ") for outcome in outcomes)
+    (culprit,) = tmp_path.glob("non_finite_batch_*_rank1.pt")
+    assert torch.load(culprit, weights_only=True)["batch"]["reward"].isnan().any()
+
+
+# --- the start ---
+
+WHOLE = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+
+
+def test_the_place_is_read_from_the_environment() -> None:
+    assert from_environment({}) is None
+    assert from_environment({"WORLD_SIZE": "1"}) is None
+    assert from_environment(WHOLE) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"RANK": ""}, "RANK: not set, though WORLD_SIZE=2"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR: not set"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT: must be a whole number, got 'http'"),
+        ({"RANK": "2"}, "RANK: must be from 0 to 1, as WORLD_SIZE=2, got 2"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: must be a whole number, got 'two'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(changes: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_environment({**WHOLE, **changes})

@@ -298,7 +298,16 @@ class ActorsConfig:
     groups: int = 2
     """Sets that take turns: while one waits for its actions the others are stepped."""
     threads: int = 0
-    """Native worker threads; 0: one a core."""
+    """Native worker threads, of each rank; 0: one a core."""
+
+
+@dataclass
+class RanksConfig:
+    """Several learners as one, started by torchrun."""
+
+    timeout_s: float = 300.0
+    """A rank that has not come to an update by then is given up, and the run ends. One that dies is noticed
+    at once."""
 
 
 @dataclass
@@ -326,3 +335,4 @@ class Config:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     test: TestConfig = field(default_factory=TestConfig)
     actors: ActorsConfig = field(default_factory=ActorsConfig)
+    ranks: RanksConfig = field(default_factory=RanksConfig)

@@ -42,6 +42,7 @@ def _check_numbers(cfg: Config) -> None:
         raise ConfigError(
             f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} equal groups"
         )
+    _need(cfg.ranks.timeout_s > 0, "ranks.timeout_s", "above 0", cfg.ranks.timeout_s)
     _need(cfg.actors.threads >= 0, "actors.threads", "0 (one a core) or more", cfg.actors.threads)
     _need(
         re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device) is not None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.progress import Progress
-from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing, buffers_within
+from mvfstrl.agents.impala.trajectory import Batch, Trajectory, TrajectoryRing, buffers_within
 from mvfstrl.checkpoint import load_checkpoint, plain, require_same_spec, save_checkpoint
+from mvfstrl.distributed import Ranks
 from mvfstrl.errors import CheckpointError
 from mvfstrl.parameters import ParameterStore
 from mvfstrl.vector_environment import VectorEnvironment
@@ -30,6 +31,8 @@ ROWS = 200
 """Rows of metrics over a whole run, at least..."""
 STEPS_A_ROW = 20_000
 """...and steps between two rows, at most: a long run shows signs of life as often as a short one."""
+CHECK_UPDATES = 100
+"""Updates between two comparisons of all ranks' parameters."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Setup:
     deterministic: bool = False
     siblings: int = 1
     """Environments side by side that play the same episodes; divides the batch and the group."""
+    ranks: Ranks = field(default_factory=Ranks)
+    """Who learns along: each with environments of its own, as many as `make_environment` makes, and its share
+    of `agent.batch_size`."""
 
 
 class Training:
@@ -61,10 +67,13 @@ class Training:
     A deterministic run lets actors and learner take turns in one thread. Its checkpoints also hold every
     action so far: a resumed run replays them into new environments, which brings those to exactly where they
     were. An asynchronous run resumes with new episodes, seeded by the step at which it resumes.
+
+    Of several ranks each does all of this, and all do the same updates; the first one reads and writes.
     """
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        self.ranks = setup.ranks
         # A core for the learner, one for actors and environments: OpenMP's spinning costs more than it gives.
         torch.set_num_threads(1)
         torch.manual_seed(setup.seed)
@@ -78,6 +87,7 @@ class Training:
             total_steps=setup.total_steps,
             device=setup.device,
             siblings=setup.siblings,
+            ranks=setup.ranks,
         )
         self.progress = Progress(setup.jobs)
         self._actions: list[Tensor] = []
@@ -91,10 +101,16 @@ class Training:
 
     def resume(self, path: Path) -> None:
         """Continues where the checkpoint at `path` (or the newest whole one in it) was taken."""
-        content = self._load(path)
+        content = self.ranks.broadcast(self._load(path) if self.ranks.first else None)
         if content["deterministic"] != self.setup.deterministic:
             raise CheckpointError(
                 f"{path} is of a run with deterministic={content['deterministic']}: it cannot go on otherwise"
+            )
+        ranks = content.get("ranks", 1)
+        if self.setup.deterministic and ranks != self.ranks.size:
+            raise CheckpointError(
+                f"{path} is of a deterministic run of {ranks} ranks: it goes on with as many, not"
+                f" {self.ranks.size}"
             )
         self.learner.load_state_dict(content["learner"])
         self.progress = Progress(self.setup.jobs, content["returns"])
@@ -103,7 +119,7 @@ class Training:
 
     def start_from(self, path: Path) -> None:
         """Takes the weights and statistics of a checkpoint, and nothing else."""
-        content = self._load(path)
+        content = self.ranks.broadcast(self._load(path) if self.ranks.first else None)
         self.learner.network.load_state_dict(content["learner"]["network"])
         self.learner.scale.load_state_dict(content["learner"]["value_scale"])
 
@@ -128,22 +144,35 @@ class Training:
             "deterministic": self.setup.deterministic,
         }
 
-    def save(self, actor: Actor | None = None) -> Path:
-        """`actor`: whose state a deterministic run goes on with."""
+    def save(self, actor: Actor | None = None) -> None:
+        """All ranks meet here after an update. `actor`: whose state a deterministic run goes on with."""
+        self._hear()
+        self.learner.require_equal_ranks()
+        playing = self.ranks.gather(None if actor is None else self._playing(actor))
+        if self.ranks.first:
+            self._write(playing)
+
+    def _playing(self, actor: Actor) -> dict[str, Any]:
+        """Where a deterministic run's actor and environments are."""
+        return {
+            "rng": actor.generator.get_state(),
+            "states": [list(state) for state in actor.states],
+            "actions": torch.stack(self._actions) if self._actions else None,
+        }
+
+    def _write(self, playing: list[dict[str, Any] | None]) -> None:
+        """`playing`: one a rank, or none."""
         content = {
             **self._description(),
             "step": self.learner.step,
+            "ranks": self.ranks.size,
             "learner": self.learner.state_dict(),
             "returns": {name: list(values) for name, values in self.progress.returns.items()},
             "rng": {"torch": torch.get_rng_state()},
         }
-        if actor is not None:
-            content["rng"]["actor"] = actor.generator.get_state()
-            content["actor"] = {
-                "states": [list(state) for state in actor.states],
-                "actions": torch.stack(self._actions) if self._actions else None,
-            }
-        return save_checkpoint(
+        if any(playing):
+            content["actors"] = playing
+        save_checkpoint(
             self.checkpoints, content, step=self.learner.step, keep=self.setup.agent.checkpoints_kept
         )
 
@@ -152,6 +181,20 @@ class Training:
             self.save(actor)
         except CheckpointError as error:
             logger.error("%s; training goes on", error)  # a full disk may have room by the next one
+
+    def _save_alone(self) -> None:
+        """At an error, when the other ranks may not come to meet."""
+        try:
+            if self.ranks.first:
+                self._write([])
+        except CheckpointError as error:
+            logger.error("%s", error)
+
+    def _hear(self) -> None:
+        """The first rank hears what the others have gathered since it last asked."""
+        if self.ranks.size > 1:
+            for part in self.ranks.gather(None if self.ranks.first else self.progress.take())[1:]:
+                self.progress.add(part)
 
     # The loop
 
@@ -164,6 +207,8 @@ class Training:
         if self.learner.step >= self.setup.total_steps:
             logger.info("nothing to train: the checkpoint has %d steps", self.learner.step)
             return self.progress.objective
+        if self.ranks.size > 1:
+            self.learner.load_state_dict(self.ranks.broadcast(plain(self.learner.state_dict())))
         self._next_row = _Every(min(self.setup.total_steps / ROWS, STEPS_A_ROW), self.learner.step)
         self._next_save = _Every(self.setup.agent.checkpoint_steps, self.learner.step)
         environment = self.setup.make_environment(self._environment_seed())
@@ -178,9 +223,12 @@ class Training:
 
     def _environment_seed(self) -> int:
         """A resumed asynchronous run draws new episodes instead of those that it began with."""
-        if self.setup.deterministic or self._resumed is None:
+        resumed = self._resumed is not None and not self.setup.deterministic
+        if not resumed and self.ranks.size == 1:
             return self.setup.seed
-        entropy = [self.setup.seed, self.learner.step]
+        entropy = [self.setup.seed, self.learner.step if resumed else 0]
+        if self.ranks.size > 1:  # no two ranks play the same
+            entropy.append(self.ranks.rank)
         return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def _make_actor(
@@ -211,14 +259,14 @@ class Training:
         log: Callable[[dict[str, Any], int], None],
         stop: Callable[[], bool],
     ) -> None:
-        updates = -(-environment.group_size // self.setup.agent.batch_size)
+        updates = -(-environment.group_size // self._batch_size)
         buffers = buffers_within(self.setup.agent.max_policy_lag, updates, environment.num_groups)
         actor, ring, store = self._make_actor(environment, buffers)
         episodes: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
         thread = ActorThread(actor, ring, lambda: episodes.put(environment.drain_episodes()))
         thread.start()
         try:
-            while self.learner.step < self.setup.total_steps and not stop():
+            while not self._over(stop):
                 buffer = ring.take(timeout_s=0.2)
                 if buffer is None:
                     continue
@@ -231,7 +279,7 @@ class Training:
                 if self._next_save.due(self.learner.step):
                     self._save_or_warn()
         except BaseException:
-            self._save_or_warn()
+            self._save_alone()
             raise
         finally:
             ring.close()
@@ -246,7 +294,7 @@ class Training:
     ) -> None:
         actor, ring, store = self._make_actor(environment, environment.num_groups)
         self._restore(actor, environment)
-        while self.learner.step < self.setup.total_steps and not stop():
+        while not self._over(stop):
             buffers = actor.round()
             assert buffers is not None, "nobody closes this ring"
             self._actions.append(torch.stack([b.batch.action for b in buffers]).to(torch.int8))
@@ -255,6 +303,7 @@ class Training:
                 ring.release(buffer)
             store.publish(self.learner.network, self.learner.version)
             self.progress.add_episodes(environment.drain_episodes())
+            self._hear()  # in every round: the order of episodes must not depend on what is written when
             self._log(log)
             if self._next_save.due(self.learner.step):
                 self._save_or_warn(actor)
@@ -264,35 +313,59 @@ class Training:
         """Brings a deterministic run's actor and environments to where the checkpoint left them."""
         if self._resumed is None:
             return
-        saved = self._resumed["actor"]
+        # Until version 0.2 a checkpoint had one actor, in another form.
+        one = [{"rng": self._resumed["rng"].get("actor"), **self._resumed.get("actor", {})}]
+        saved = self._resumed.get("actors", one)[self.ranks.rank]
         if saved["actions"] is not None:
             self._actions = list(saved["actions"])
             actor.replay(saved["actions"])
             environment.drain_episodes()  # known already
         actor.states = [(h, c) for h, c in saved["states"]]
-        actor.generator.set_state(self._resumed["rng"]["actor"])
+        actor.generator.set_state(saved["rng"])
         torch.set_rng_state(self._resumed["rng"]["torch"])
+
+    def _over(self, stop: Callable[[], bool]) -> bool:
+        return self.learner.step >= self.setup.total_steps or self.ranks.agree_to_stop(stop())
+
+    @property
+    def _batch_size(self) -> int:
+        """This rank's share."""
+        return self.setup.agent.batch_size // self.ranks.size
 
     def _learn(self, buffer: Trajectory) -> None:
         size = buffer.batch.action.shape[1]
-        width = min(self.setup.agent.batch_size, size)
+        width = min(self._batch_size, size)
         for start in range(0, size, width):
             batch = buffer.batch.columns(start, min(start + width, size))
             lag = self.learner.version - buffer.version
             try:
                 self.progress.add_update(self.learner.learn(batch), lag)
             except NonFiniteLossError as error:
-                path = self.setup.folder / f"non_finite_batch_{self.learner.step:012d}.pt"
-                self.learner.save_batch(batch, path)
-                raise NonFiniteLossError(f"{error}; the batch and the parameters are in {path}") from None
+                raise NonFiniteLossError(f"{error}; {self._keep_for_post_mortem(batch)}") from None
+            if self.learner.version % CHECK_UPDATES == 0:
+                self.learner.require_equal_ranks()
+
+    def _keep_for_post_mortem(self, batch: Batch) -> str:
+        numbers = [tensor for tensor in batch.tensors().values() if tensor.is_floating_point()]
+        if not self.ranks.first and all(bool(tensor.isfinite().all()) for tensor in numbers):
+            return "no fault in this rank's batch"
+        rank = "" if self.ranks.size == 1 else f"_rank{self.ranks.rank}"
+        path = self.setup.folder / f"non_finite_batch_{self.learner.step:012d}{rank}.pt"
+        self.learner.save_batch(batch, path)
+        return f"the batch and the parameters are in {path}"
 
     def _log(
         self,
         log: Callable[[dict[str, Any], int], None],
         extra: Callable[[], dict[str, float]] = dict,
     ) -> None:
-        if self._next_row.due(self.learner.step) or self.learner.step >= self.setup.total_steps:
-            log({**self.progress.row(self.learner.step), **extra()}, self.learner.step)
+        if not self._next_row.due(self.learner.step) and self.learner.step < self.setup.total_steps:
+            return
+        self._hear()
+        if self.ranks.first:
+            log(
+                {**self.progress.row(self.learner.step), **extra(), **self.ranks.waiting()}, self.learner.step
+            )
 
 
 class _Every:
