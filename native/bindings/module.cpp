@@ -7,6 +7,7 @@ void bind_path(pybind11::module_& module);
 void bind_environment(pybind11::module_& module);
 void bind_observe(pybind11::module_& module);
 void bind_link_log(pybind11::module_& module);
+void bind_policy(pybind11::module_& module);
 
 }  // namespace mvfstrl
 
@@ -16,4 +17,5 @@ PYBIND11_MODULE(_native, module) {
   mvfstrl::bind_environment(module);
   mvfstrl::bind_observe(module);
   mvfstrl::bind_link_log(module);
+  mvfstrl::bind_policy(module);
 }

@@ -8,17 +8,21 @@
 namespace mvfstrl {
 namespace {
 
-// Weights begin on cache lines, and a kernel may prefetch a little past their end.
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kAlignment = 64;  // a cache line
 
 std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Where the outputs of one layer come from: row `gate * units + unit` of each source, side by side.
+struct Source {
+  const Matrix* matrix;
+  std::size_t columns;
+};
+
+// A layer before it is packed: `gates` outputs a unit (1, or an LSTM's 4), row `gate * units + unit` of every
+// source; the sources' inputs one after the other.
 struct Plan {
-  std::vector<const Matrix*> sources;
-  std::vector<std::size_t> columns;  // of each source
+  std::vector<Source> sources;
   const std::vector<float>* bias;
   std::size_t units;
   std::size_t gates;
@@ -26,89 +30,71 @@ struct Plan {
 
   std::size_t inputs() const {
     std::size_t sum = 0;
-    for (const std::size_t count : columns) sum += count;
+    for (const Source& source : sources) sum += source.columns;
     return sum;
   }
   bool bfloat16() const {
-    return std::all_of(sources.begin(), sources.end(),
-                       [](const Matrix* matrix) { return matrix->precision == Precision::kBfloat16; });
+    return std::ranges::all_of(
+        sources, [](const Source& source) { return source.matrix->precision == Precision::kBfloat16; });
   }
   std::size_t vectors() const {
     const std::size_t of_units = (units + lanes - 1) / lanes;
     return gates > 1 ? of_units * gates : round_up(of_units, bfloat16() ? 2 : 1);
   }
+  std::size_t bias_bytes() const { return round_up(vectors() * lanes * sizeof(float), kAlignment); }
   std::size_t weight_bytes() const {
-    return vectors() * lanes * inputs() * (bfloat16() ? sizeof(std::uint16_t) : sizeof(float));
-  }
-  std::size_t bytes() const {
-    return round_up(vectors() * lanes * sizeof(float), kAlignment) + round_up(weight_bytes(), kAlignment);
+    const std::size_t each = bfloat16() ? sizeof(std::uint16_t) : sizeof(float);
+    return round_up(vectors() * lanes * inputs() * each, kAlignment);
   }
 
-  // The row behind a vector's lane, or none: padding. Gates alternate from vector to vector.
-  bool row(std::size_t vector, std::size_t lane, std::size_t& row) const {
-    const std::size_t unit = vector / gates * lanes + lane;
-    row = vector % gates * units + unit;
-    return unit < units;
-  }
-  // Weights of one input (of all sources') for one vector of outputs.
-  void column(std::size_t vector, std::size_t input, std::vector<float>& out) const {
-    std::size_t source = 0;
-    while (input >= columns[source]) input -= columns[source++];
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      std::size_t from = 0;
-      out[lane] = row(vector, lane, from) ? sources[source]->values[from * columns[source] + input] : 0.0F;
+  // Calls visit(row, vector, lane) for every output; gates alternate from vector to vector.
+  template <class Visit>
+  void for_each_output(const Visit& visit) const {
+    for (std::size_t gate = 0; gate < gates; ++gate) {
+      for (std::size_t unit = 0; unit < units; ++unit) {
+        visit(gate * units + unit, unit / lanes * gates + gate, unit % lanes);
+      }
     }
   }
 };
 
-template <class T>
-std::byte* append(std::byte* at, T value) {
-  std::memcpy(at, &value, sizeof(T));
-  return at + sizeof(T);
+float as(float value, float*) { return value; }
+std::uint16_t as(float value, std::uint16_t*) { return bfloat16_bits(value); }
+
+// `group`: vectors that lie together lane by lane (two where they share words).
+template <class Weight>
+void pack_weights(const Plan& plan, Weight* weights, std::size_t group) {
+  const std::size_t inputs = plan.inputs();
+  plan.for_each_output([&](std::size_t row, std::size_t vector, std::size_t lane) {
+    const std::size_t first = vector / kPanelVectors * kPanelVectors;
+    const std::size_t step = std::min(kPanelVectors, plan.vectors() - first) * plan.lanes;
+    const std::size_t v = vector - first;
+    Weight* to = weights + first * plan.lanes * inputs;
+    to += (v / group * plan.lanes + lane) * group + v % group;
+    for (const Source& source : plan.sources) {
+      const float* const from = source.matrix->values.data() + row * source.columns;
+      for (std::size_t input = 0; input < source.columns; ++input, to += step) *to = as(from[input], to);
+    }
+  });
 }
 
-std::byte* write_bias(const Plan& plan, std::byte* at) {
-  for (std::size_t vector = 0; vector < plan.vectors(); ++vector) {
-    for (std::size_t lane = 0; lane < plan.lanes; ++lane) {
-      std::size_t from = 0;
-      at = append(at, plan.row(vector, lane, from) ? (*plan.bias)[from] : 0.0F);
-    }
+PackedLayer pack(const Plan& plan, std::byte* memory) {
+  auto* const bias = reinterpret_cast<float*>(memory);
+  std::byte* const weights = memory + plan.bias_bytes();
+  plan.for_each_output([&](std::size_t row, std::size_t vector, std::size_t lane) {
+    bias[vector * plan.lanes + lane] = (*plan.bias)[row];
+  });
+  if (plan.bfloat16()) {
+    pack_weights(plan, reinterpret_cast<std::uint16_t*>(weights), 2);
+  } else {
+    pack_weights(plan, reinterpret_cast<float*>(weights), 1);
   }
-  return at;
-}
-
-std::byte* write_input(const Plan& plan, std::size_t first, std::size_t count, std::size_t input,
-                       std::byte* at) {
-  std::vector<float> even(plan.lanes), odd(plan.lanes);
-  const bool pairs = plan.bfloat16();
-  for (std::size_t vector = first; vector < first + count; vector += pairs ? 2 : 1) {
-    plan.column(vector, input, even);
-    if (pairs) plan.column(vector + 1, input, odd);
-    for (std::size_t lane = 0; lane < plan.lanes; ++lane) {
-      at = pairs ? append(at, std::uint32_t{bfloat16_bits(even[lane])} |
-                                  std::uint32_t{bfloat16_bits(odd[lane])} << 16)
-                 : append(at, even[lane]);
-    }
-  }
-  return at;
-}
-
-PackedLayer pack(const Plan& plan, std::byte* at) {
-  PackedLayer layer{.weights = at + round_up(plan.vectors() * plan.lanes * sizeof(float), kAlignment),
-                    .bias = reinterpret_cast<const float*>(at),
-                    .inputs = plan.columns.front(),
-                    .recurrent = plan.inputs() - plan.columns.front(),
-                    .vectors = plan.vectors(),
-                    .bfloat16 = plan.bfloat16()};
-  write_bias(plan, at);
-  at += round_up(plan.vectors() * plan.lanes * sizeof(float), kAlignment);
-  for (std::size_t first = 0; first < plan.vectors(); first += kPanelVectors) {
-    const std::size_t count = std::min(kPanelVectors, plan.vectors() - first);
-    for (std::size_t input = 0; input < plan.inputs(); ++input) {
-      at = write_input(plan, first, count, input, at);
-    }
-  }
-  return layer;
+  return {.weights = weights,
+          .bias = bias,
+          .inputs = plan.sources.front().columns,
+          .recurrent = plan.inputs() - plan.sources.front().columns,
+          .vectors = plan.vectors(),
+          .bfloat16 = plan.bfloat16()};
 }
 
 std::vector<float> padded(std::vector<float> values, std::size_t lanes) {
@@ -119,22 +105,19 @@ std::vector<float> padded(std::vector<float> values, std::size_t lanes) {
 // Every layer in the order of a decision.
 std::vector<Plan> plan_layers(const NetworkDescription& d, const NetworkWeights& weights, std::size_t lanes) {
   const auto size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
+  const std::size_t hidden = size(d.hidden_size);
   std::vector<Plan> plans;
   for (std::int32_t i = 0; i < d.layers; ++i) {
     const LinearWeights& layer = weights.torso[size(i)];
-    plans.push_back({{&layer.weight}, {size(d.torso_inputs(i))}, &layer.bias, size(d.hidden_size), 1, lanes});
+    plans.push_back({{{&layer.weight, size(d.torso_inputs(i))}}, &layer.bias, hidden, 1, lanes});
   }
   for (std::int32_t i = 0; i < d.lstm_layers; ++i) {
     const LstmWeights& layer = weights.lstm[size(i)];
-    plans.push_back({{&layer.input, &layer.recurrent},
-                     {size(d.lstm_inputs(i)), size(d.hidden_size)},
-                     &layer.bias,
-                     size(d.hidden_size),
-                     4,
-                     lanes});
+    const std::vector<Source> sources = {{&layer.input, size(d.lstm_inputs(i))}, {&layer.recurrent, hidden}};
+    plans.push_back({sources, &layer.bias, hidden, 4, lanes});
   }
-  plans.push_back(
-      {{&weights.head.weight}, {size(d.head_inputs())}, &weights.head.bias, size(d.num_actions), 1, lanes});
+  const LinearWeights& head = weights.head;
+  plans.push_back({{{&head.weight, size(d.head_inputs())}}, &head.bias, size(d.num_actions), 1, lanes});
   return plans;
 }
 
@@ -146,14 +129,15 @@ PackedNetwork::PackedNetwork(const NetworkDescription& description, const Networ
                              std::size_t lanes)
     : mean_(padded(weights.mean, lanes)), scale_(padded(weights.scale, lanes)) {
   const std::vector<Plan> plans = plan_layers(description, weights, lanes);
-  for (const Plan& plan : plans) size_ += plan.bytes();
+  for (const Plan& plan : plans) size_ += plan.bias_bytes() + plan.weight_bytes();
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size_)));
   if (memory_ == nullptr) throw std::bad_alloc();
+  std::memset(memory_.get(), 0, size_);  // padding: outputs that stay zero
   std::vector<PackedLayer> layers;
   std::byte* at = memory_.get();
   for (const Plan& plan : plans) {
     layers.push_back(pack(plan, at));
-    at += plan.bytes();
+    at += plan.bias_bytes() + plan.weight_bytes();
   }
   head_ = layers.back();
   torso_.assign(layers.begin(), layers.begin() + description.layers);

@@ -13,7 +13,7 @@
 #include <memory>
 #include <vector>
 
-#include "policy/policy_file.h"
+#include "policy/network.h"
 
 namespace mvfstrl {
 

@@ -18,6 +18,11 @@ void require_size(const char* what, std::size_t expected, std::size_t got) {
                               " values, got " + std::to_string(got));
 }
 
+const PolicyDescription& checked(const PolicyFile& file) {
+  check_network(file.description.network, file.weights);
+  return file.description;
+}
+
 class KernelPolicy final : public Policy {
  public:
   explicit KernelPolicy(std::shared_ptr<const PolicyModel> model) : batch_(std::move(model), 1) {}
@@ -43,8 +48,9 @@ std::shared_ptr<const PolicyModel> PolicyModel::load(const std::string& path, co
 
 PolicyModel::PolicyModel(const PolicyFile& file, const PolicyOptions& options)
     : description_(file.description),
+      precision_(file.weights.precision()),
       kernel_(kernel_for(options.instructions)),
-      network_(file.description.network, file.weights, kernel_.lanes) {}
+      network_(checked(file).network, file.weights, kernel_.lanes) {}
 
 BatchPolicy::BatchPolicy(std::shared_ptr<const PolicyModel> model, std::size_t connections)
     : model_(std::move(model)), rows_(connections), jobs_(connections, -1) {
@@ -64,14 +70,10 @@ BatchPolicy::BatchPolicy(std::shared_ptr<const PolicyModel> model, std::size_t c
   }
 }
 
-Rows BatchPolicy::rows(std::vector<float>& values) const { return {values.data(), values.size() / rows_}; }
-
-Rows BatchPolicy::memory(std::size_t layer, bool next) { return rows(hidden_[phase_ != next][layer]); }
-
 void BatchPolicy::reset(std::size_t connection) {
   assert(connection < rows_);
   for (std::size_t layer = 0; layer < cell_.size(); ++layer) {
-    for (const Rows part : {memory(layer, false), rows(cell_[layer])}) {
+    for (const Rows part : {hidden(layer), cell(layer)}) {
       std::fill_n(part.data + connection * part.stride, part.stride, 0.0F);
     }
   }
@@ -87,7 +89,16 @@ void BatchPolicy::set_job(std::size_t connection, std::int32_t job) {
   jobs_[connection] = job;
 }
 
-void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_t> actions) {
+void BatchPolicy::set_model(std::shared_ptr<const PolicyModel> model) {
+  if (model->description().network != model_->description().network ||
+      model->instructions() != model_->instructions()) {
+    throw std::invalid_argument("a policy's weights can be replaced only by those of the same network");
+  }
+  model_ = std::move(model);
+}
+
+void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_t> actions,
+                      std::span<const float> noise) {
   const NetworkDescription& description = model_->description().network;
   const PackedNetwork& network = model_->network();
   const Kernel& kernel = model_->kernel();
@@ -95,6 +106,7 @@ void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_
   const auto choices = static_cast<std::size_t>(description.num_actions);
   require_size("observations", rows_ * width, observations.size());
   require_size("actions", rows_, actions.size());
+  if (!noise.empty()) require_size("noise", logits_.size(), noise.size());
 
   Rows x = rows(input_);
   for (std::size_t row = 0; row < rows_; ++row) {
@@ -111,17 +123,18 @@ void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_
     x = out;
   }
   for (std::size_t layer = 0; layer < network.lstm().size(); ++layer) {
-    const Rows out = memory(layer, true);
-    kernel.lstm(network.lstm()[layer], rows_, x, memory(layer, false), rows(cell_[layer]), out);
+    const Rows out = rows(hidden_[!phase_][layer]);
+    kernel.lstm(network.lstm()[layer], rows_, x, hidden(layer), cell(layer), out);
     x = out;
   }
   phase_ = !phase_;
-  const Rows out = rows(head_);
-  kernel.linear(network.head(), rows_, x, out, false);
+  const Rows head = rows(head_);
+  kernel.linear(network.head(), rows_, x, head, false);
   for (std::size_t row = 0; row < rows_; ++row) {
-    const float* const from = out.data + row * out.stride;
-    std::copy_n(from, choices, logits_.data() + row * choices);
-    actions[row] = static_cast<std::int32_t>(std::max_element(from, from + choices) - from);
+    float* const scores = head.data + row * head.stride;
+    std::copy_n(scores, choices, logits_.data() + row * choices);
+    for (std::size_t i = 0; i < choices && !noise.empty(); ++i) scores[i] += noise[row * choices + i];
+    actions[row] = static_cast<std::int32_t>(std::max_element(scores, scores + choices) - scores);
   }
 }
 

@@ -53,15 +53,19 @@ class PolicyModel {
   // Throws PolicyFileError, and std::invalid_argument for instructions that this processor lacks.
   static std::shared_ptr<const PolicyModel> load(const std::string& path, const PolicyOptions& options = {});
 
+  // Of a file, or of what stands in memory: only the description's `network` matters to a decision. Throws
+  // std::invalid_argument where the weights' sizes are not those of the network.
   PolicyModel(const PolicyFile& file, const PolicyOptions& options);
 
   const PolicyDescription& description() const { return description_; }
   InstructionSet instructions() const { return kernel_.instructions; }  // in use: never kBest
+  Precision precision() const { return precision_; }                    // of the matrices but the head's
   const PackedNetwork& network() const { return network_; }
   const Kernel& kernel() const { return kernel_; }
 
  private:
   PolicyDescription description_;
+  Precision precision_;
   const Kernel& kernel_;
   PackedNetwork network_;
 };
@@ -78,19 +82,29 @@ class BatchPolicy {
   void reset(std::size_t connection);
   void set_job(std::size_t connection, std::int32_t job);
 
-  // `observations` row by row, an action a row. Throws std::invalid_argument for other sizes.
-  void act(std::span<const float> observations, std::span<std::int32_t> actions);
+  // Other weights for a network of the same sizes; memories stay. Throws std::invalid_argument for another
+  // network or other instructions.
+  void set_model(std::shared_ptr<const PolicyModel> model);
+
+  // `observations` row by row; for each row the action whose logit, or logit plus `noise` where there is any,
+  // is largest. Throws std::invalid_argument for other sizes.
+  void act(std::span<const float> observations, std::span<std::int32_t> actions,
+           std::span<const float> noise = {});
 
   // Of the latest decisions, row by row.
   std::span<const float> logits() const { return logits_; }
 
+  // What a memory layer holds after the latest decision: `hidden_size` values a connection, at the row's
+  // start.
+  Rows hidden(std::size_t layer) { return rows(hidden_[phase_][layer]); }
+  Rows cell(std::size_t layer) { return rows(cell_[layer]); }
+
  private:
-  Rows rows(std::vector<float>& values) const;
-  Rows memory(std::size_t layer, bool next);
+  Rows rows(std::vector<float>& values) const { return {values.data(), values.size() / rows_}; }
 
   std::shared_ptr<const PolicyModel> model_;
   std::size_t rows_;
-  bool phase_ = false;  // which half of hidden_ holds the latest hidden state
+  bool phase_ = false;  // which half of hidden_ is the latest
   std::vector<std::int32_t> jobs_;
   std::vector<float> input_, torso_[2], head_, logits_;
   std::vector<std::vector<float>> hidden_[2], cell_;  // a layer

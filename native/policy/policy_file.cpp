@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kMagic = "MVFSTRLP";
 constexpr std::size_t kHeaderSize = kMagic.size() + sizeof(std::uint32_t) + sizeof(std::uint64_t);
 constexpr std::uint32_t kNetworkKind = 1;  // the one that NetworkDescription describes
-constexpr std::int32_t kMostOfAnything = 1 << 20;
 
 constexpr std::array<std::uint32_t, 256> crc_table() {
   std::array<std::uint32_t, 256> table{};
@@ -49,60 +48,6 @@ RewardConfig reward_named(const std::string& name, const std::string& known = ""
   }
 }
 
-// --- sizes that a network's weights must have ---
-
-struct MatrixPlace {
-  std::string name;
-  Matrix* matrix;
-  std::size_t size;
-};
-struct VectorPlace {
-  std::string name;
-  std::vector<float>* values;
-  std::size_t size;
-};
-
-// Every matrix and vector of a network in the file's order. Makes room for its layers.
-struct WeightPlaces {
-  std::vector<MatrixPlace> matrices;
-  std::vector<VectorPlace> vectors;
-
-  WeightPlaces(const NetworkDescription& d, NetworkWeights& weights) {
-    const auto size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
-    const std::size_t hidden = size(d.hidden_size), actions = size(d.num_actions);
-    for (std::int32_t i = 0; i < d.layers; ++i) {
-      LinearWeights& layer = weights.torso[size(i)];
-      const std::string name = "hidden layer " + std::to_string(i + 1);
-      matrices.push_back({name, &layer.weight, hidden * size(d.torso_inputs(i))});
-      vectors.push_back({name, &layer.bias, hidden});
-    }
-    for (std::int32_t i = 0; i < d.lstm_layers; ++i) {
-      LstmWeights& layer = weights.lstm[size(i)];
-      const std::string name = "memory layer " + std::to_string(i + 1);
-      matrices.push_back({name + " (inputs)", &layer.input, 4 * hidden * size(d.lstm_inputs(i))});
-      matrices.push_back({name + " (recurrent)", &layer.recurrent, 4 * hidden * hidden});
-      vectors.push_back({name, &layer.bias, 4 * hidden});
-    }
-    matrices.push_back({"head", &weights.head.weight, actions * size(d.head_inputs())});
-    vectors.push_back({"head", &weights.head.bias, actions});
-  }
-};
-
-void check_sizes(const NetworkDescription& d) {
-  const auto check = [](const char* what, std::int32_t value, std::int32_t least, std::int32_t most) {
-    if (value >= least && value <= most) return;
-    throw std::invalid_argument("the network's " + std::string(what) + " must be between " +
-                                std::to_string(least) + " and " + std::to_string(most) + ", got " +
-                                std::to_string(value));
-  };
-  check("observation size", d.observation_size, 1, kMostOfAnything);
-  check("number of actions", d.num_actions, 1, kMostOfAnything);
-  check("number of job inputs", d.job_inputs, 0, kMostOfAnything);
-  check("number of hidden layers", d.layers, 0, 1000);
-  check("number of memory layers", d.lstm_layers, 0, 1000);
-  check("hidden size", d.hidden_size, 1, 1 << 16);
-}
-
 void check_spec_fits(const NetworkDescription& d, const ObservationSpec& spec) {
   const auto check = [](const char* what, std::int32_t network, std::size_t in_spec) {
     if (static_cast<std::size_t>(network) == in_spec) return;
@@ -111,23 +56,6 @@ void check_spec_fits(const NetworkDescription& d, const ObservationSpec& spec) {
   };
   check("inputs", d.observation_size, spec.elements.size());
   check("actions", d.num_actions, spec.actions.size());
-}
-
-void check_weights(const NetworkDescription& d, NetworkWeights& weights) {
-  const auto check = [](const std::string& what, std::size_t expected, std::size_t got) {
-    if (expected == got) return;
-    throw std::invalid_argument(what + " must have " + std::to_string(expected) + " values, got " +
-                                std::to_string(got));
-  };
-  check("the list of hidden layers", static_cast<std::size_t>(d.layers), weights.torso.size());
-  check("the list of memory layers", static_cast<std::size_t>(d.lstm_layers), weights.lstm.size());
-  check("mean", static_cast<std::size_t>(d.observation_size), weights.mean.size());
-  check("scale", static_cast<std::size_t>(d.observation_size), weights.scale.size());
-  const WeightPlaces places(d, weights);
-  for (const MatrixPlace& at : places.matrices) {
-    check("the weights of " + at.name, at.size, at.matrix->values.size());
-  }
-  for (const VectorPlace& at : places.vectors) check("the bias of " + at.name, at.size, at.values->size());
 }
 
 // --- sections ---
@@ -254,19 +182,24 @@ void take_spec(ByteReader& in, PolicyDescription& d) {
   d.actions.pacing = in.take_flag();
   d.reward = in.take_text();
   d.spec = take_made_spec(in);
+  // Not more of it than the spec shows: what follows makes a spec of this configuration.
+  if (d.observation.history < 0 || std::cmp_greater(d.observation.history, d.spec.elements.size())) {
+    throw ByteError("has a history of " + std::to_string(d.observation.history) + " for " +
+                    std::to_string(d.spec.elements.size()) + " elements");
+  }
 }
 
-void put_weights(ByteWriter& out, const NetworkDescription& d, NetworkWeights& weights) {
-  const WeightPlaces places(d, weights);
-  for (const MatrixPlace& at : places.matrices) put_matrix(out, *at.matrix);
-  for (const VectorPlace& at : places.vectors) put_floats(out, *at.values);
+void put_weights(ByteWriter& out, const NetworkDescription& d, const NetworkWeights& weights) {
+  visit_layers(
+      d, weights, [&](const auto&, const Matrix& matrix, std::size_t) { put_matrix(out, matrix); },
+      [&](const auto&, const std::vector<float>& values, std::size_t) { put_floats(out, values); });
 }
 void take_weights(ByteReader& in, const NetworkDescription& d, NetworkWeights& weights) {
   weights.torso.resize(static_cast<std::size_t>(d.layers));
   weights.lstm.resize(static_cast<std::size_t>(d.lstm_layers));
-  const WeightPlaces places(d, weights);
-  for (const MatrixPlace& at : places.matrices) take_matrix(in, *at.matrix, at.size);
-  for (const VectorPlace& at : places.vectors) take_floats(in, *at.values, at.size);
+  visit_layers(
+      d, weights, [&](const auto&, Matrix& matrix, std::size_t size) { take_matrix(in, matrix, size); },
+      [&](const auto&, std::vector<float>& values, std::size_t size) { take_floats(in, values, size); });
 }
 
 template <class Put>
@@ -337,16 +270,6 @@ PolicyFile decode_sections(std::string_view sections) {
 
 }  // namespace
 
-float round_to_bfloat16(float value) {
-  return std::bit_cast<float>(std::uint32_t{bfloat16_bits(value)} << 16);
-}
-
-std::uint16_t bfloat16_bits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (value != value) return static_cast<std::uint16_t>(bits >> 16 | 0x40);
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 void PolicyDescription::require_spec(const ObservationSpec& expected, const std::string& name) const {
   if (expected == spec) return;
   throw PolicyFileError(name,
@@ -355,10 +278,9 @@ void PolicyDescription::require_spec(const ObservationSpec& expected, const std:
 
 std::string encode_policy(PolicyFile file) {
   PolicyDescription& d = file.description;
-  check_sizes(d.network);
   d.spec = make_observation_spec(d.observation, d.actions, reward_named(d.reward));
   check_spec_fits(d.network, d.spec);
-  check_weights(d.network, file.weights);
+  check_network(d.network, file.weights);
 
   ByteWriter sections;
   put_section(sections, "NETW", [&](ByteWriter& out) { put_network(out, d.network); });

@@ -22,10 +22,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "observe/config.h"
 #include "observe/observation_spec.h"
+#include "policy/network.h"
 
 namespace mvfstrl {
 
@@ -36,54 +36,6 @@ class PolicyFileError : public std::runtime_error {
  public:
   PolicyFileError(const std::string& file, const std::string& what)
       : std::runtime_error(file + ": " + what) {}
-};
-
-enum class Precision : std::uint8_t { kFloat32, kBfloat16 };
-
-// symlog and normalisation, `layers` fully connected layers with ReLU, `lstm_layers` layers of memory, a
-// linear head: the logits of the actions.
-struct NetworkDescription {
-  std::int32_t observation_size = 0;
-  std::int32_t num_actions = 0;
-  std::int32_t job_inputs = 0;  // scenarios whose one-hot the network is shown; 0: none
-  std::int32_t layers = 0;
-  std::int32_t hidden_size = 0;  // of every hidden layer and of the memory
-  std::int32_t lstm_layers = 0;
-
-  std::int32_t input_size() const { return observation_size + job_inputs; }
-  // Inputs of hidden layer `layer`, of memory layer `layer`, and of the head.
-  std::int32_t torso_inputs(std::int32_t layer) const { return layer == 0 ? input_size() : hidden_size; }
-  std::int32_t lstm_inputs(std::int32_t layer) const {
-    return layer + layers == 0 ? input_size() : hidden_size;
-  }
-  std::int32_t head_inputs() const { return layers + lstm_layers == 0 ? input_size() : hidden_size; }
-
-  bool operator==(const NetworkDescription&) const = default;
-};
-
-// Row by row, a row an output. bfloat16 values are held as the floats that they stand for.
-struct Matrix {
-  Precision precision = Precision::kFloat32;
-  std::vector<float> values;
-};
-
-struct LinearWeights {
-  Matrix weight;  // [outputs][inputs]
-  std::vector<float> bias;
-};
-
-// Rows are gates in torch's order: input, forget, cell, output, each `hidden_size` of them.
-struct LstmWeights {
-  Matrix input;      // [4 hidden][inputs]
-  Matrix recurrent;  // [4 hidden][hidden]
-  std::vector<float> bias;
-};
-
-struct NetworkWeights {
-  std::vector<float> mean, scale;  // x = (symlog(observation) - mean) * scale
-  std::vector<LinearWeights> torso;
-  std::vector<LstmWeights> lstm;
-  LinearWeights head;
 };
 
 struct PolicyDescription {
@@ -116,9 +68,5 @@ PolicyFile decode_policy(std::string_view bytes, const std::string& name);
 // The file appears whole: it is written under another name first. Throws PolicyFileError.
 void write_policy_file(const std::string& path, PolicyFile file);
 PolicyFile read_policy_file(const std::string& path);
-
-// The nearest bfloat16 (ties to even), as a float; and its upper 16 bits.
-float round_to_bfloat16(float value);
-std::uint16_t bfloat16_bits(float value);
 
 }  // namespace mvfstrl

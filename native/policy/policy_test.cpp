@@ -70,8 +70,8 @@ TEST_P(EachNetwork, AnswersAsItsFormulasSay) {
   const auto policy = make_policy(model());
   PlainNetwork plain(file);
   RandomNumbers random(7);
-  for (int step = 0; step < 200; ++step) {
-    if (step == 120) {
+  for (int step = 0; step < 60; ++step) {
+    if (step == 40) {
       policy->reset();
       plain.reset();
     }
@@ -92,7 +92,7 @@ TEST_P(EachNetwork, AnswersManyConnectionsAsItAnswersEach) {
   std::vector<PlainNetwork> plain(kConnections, PlainNetwork(file));
   RandomNumbers random(8);
   std::vector<std::int32_t> actions(kConnections);
-  for (int step = 0; step < 20; ++step) {
+  for (int step = 0; step < 12; ++step) {
     if (step == 9) {
       batch.reset(4);
       plain[4].reset();
@@ -132,6 +132,52 @@ TEST(Policy, RemembersUntilItIsReset) {
   EXPECT_NE(answer(first), fresh);
   policy->reset();
   EXPECT_EQ(answer(first), fresh);
+}
+
+TEST(Policy, KeepsItsMemoryWhenWeightsAreReplaced) {
+  const NetworkDescription network = {.layers = 1, .hidden_size = 16, .lstm_layers = 2};
+  const auto model_of = [&](const NetworkDescription& sizes, std::uint64_t seed) {
+    return std::make_shared<PolicyModel>(random_policy(sizes, Precision::kFloat32, {}, seed),
+                                         PolicyOptions{});
+  };
+  BatchPolicy replaced(model_of(network, 1), 2), fresh(model_of(network, 2), 2);
+  RandomNumbers random(3);
+  std::vector<std::int32_t> actions(2);
+  replaced.act(random.observation(422), actions);
+  replaced.set_model(model_of(network, 2));
+  const std::vector<float> observations = random.observation(422);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    EXPECT_NE(replaced.hidden(layer).data[3], 0.0F);
+    for (std::size_t row = 0; row < 2; ++row) {
+      for (const auto& part : {&BatchPolicy::hidden, &BatchPolicy::cell}) {
+        const Rows from = (replaced.*part)(layer), to = (fresh.*part)(layer);
+        std::copy_n(from.data + row * from.stride, 16, to.data + row * to.stride);
+      }
+    }
+  }
+  replaced.act(observations, actions);
+  fresh.act(observations, actions);
+  EXPECT_TRUE(std::ranges::equal(replaced.logits(), fresh.logits()));
+  EXPECT_THROW(fresh.set_model(model_of({.layers = 1, .hidden_size = 16, .lstm_layers = 1}, 1)),
+               std::invalid_argument);
+}
+
+TEST(Policy, AddsNoiseToWhatItChoosesFromOnly) {
+  BatchPolicy policy(
+      std::make_shared<PolicyModel>(random_policy({.layers = 1, .hidden_size = 16}), PolicyOptions{}), 1);
+  RandomNumbers random(3);
+  const std::vector<float> observation = random.observation(211);
+  std::vector<std::int32_t> action(1);
+  policy.act(observation, action);
+  const std::vector<float> logits(policy.logits().begin(), policy.logits().end());
+  for (std::int32_t wanted = 0; wanted < 5; ++wanted) {
+    std::vector<float> noise(5, 0.0F);
+    noise[static_cast<std::size_t>(wanted)] = 100.0F;
+    policy.act(observation, action, noise);
+    EXPECT_EQ(action[0], wanted);
+    EXPECT_TRUE(std::ranges::equal(policy.logits(), logits));
+  }
+  EXPECT_THROW(policy.act(observation, action, std::vector<float>(4)), std::invalid_argument);
 }
 
 TEST(Policy, RefusesWrongSizesAndJobs) {

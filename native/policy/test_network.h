@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "common/rng.h"
 #include "policy/policy_file.h"
 
 namespace mvfstrl::test {
@@ -16,30 +16,26 @@ inline std::size_t size_of(std::int32_t value) { return static_cast<std::size_t>
 
 class RandomNumbers {
  public:
-  explicit RandomNumbers(unsigned seed) : engine_(seed) {}
+  explicit RandomNumbers(std::uint64_t seed) : rng_(seed) {}
   std::vector<float> normal(std::size_t count, double deviation) {
     std::vector<float> values(count);
-    std::normal_distribution<float> distribution(0.0F, static_cast<float>(deviation));
-    for (float& value : values) value = distribution(engine_);
+    for (float& value : values) value = static_cast<float>(deviation * rng_.normal());
     return values;
   }
   // As observations are: mostly small, some large, some zero.
   std::vector<float> observation(std::size_t count) {
     std::vector<float> values = normal(count, 2.0);
-    for (float& value : values) {
-      value = std::exp(2.0F * value);
-      if (engine_() % 4 == 0) value = 0.0F;
-    }
+    for (float& value : values) value = rng_.bernoulli(0.25) ? 0.0F : std::exp(2.0F * value);
     return values;
   }
 
  private:
-  std::mt19937 engine_;
+  Rng rng_;
 };
 
 // A policy of these sizes; the observation's and the actions' are those of its configuration.
 inline PolicyFile random_policy(NetworkDescription network, Precision precision = Precision::kFloat32,
-                                const ObservationConfig& observation = {}, unsigned seed = 1) {
+                                const ObservationConfig& observation = {}, std::uint64_t seed = 1) {
   PolicyFile file;
   PolicyDescription& d = file.description;
   d.observation = observation;
