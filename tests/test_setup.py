@@ -88,6 +88,21 @@ def test_a_python_without_headers_gets_its_own_packages(machine: Machine) -> Non
     assert "python3.12 python3.12-venv python3.12-dev" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("cmake", "packages"),
+    [
+        ("exit 1", "g++ cmake"),
+        ("echo cmake version 3.18.4", "g++ cmake"),
+        ("echo cmake version 3.22.0", "g++"),
+    ],
+    ids=["none", "old", "enough"],
+)
+def test_deployment_asks_for_no_python(machine: Machine, cmake: str, packages: str) -> None:
+    ended = machine("inference", id="echo 1000", python3="echo absent", apt_get="exit 0", cmake=cmake)
+    assert ended.returncode == 1
+    assert f"apt-get install -y --no-install-recommends {packages}\n" in ended.stderr
+
+
 def test_other_systems_and_profiles_are_refused(machine: Machine) -> None:
     assert "runs on Linux; this is Darwin" in machine("train", uname="echo Darwin").stderr
     assert "unknown profile 'nonsense'" in machine("nonsense").stderr

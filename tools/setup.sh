@@ -5,6 +5,7 @@
 #   tools/setup.sh test      the same, and what the tests need
 #   tools/setup.sh bench     the same as test, and valgrind
 #   tools/setup.sh ci        the same as bench, shellcheck, and Chromium, in which a report's page is tried
+#   tools/setup.sh inference nothing but a compiler and CMake; tools/inference.sh builds with them, without Python
 #
 # As root on Debian or Ubuntu it installs missing system packages; elsewhere it prints the line to run.
 # PYTHON=... and CXX=... choose the interpreter and the compiler. pip's own settings are honoured.
@@ -14,8 +15,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 PROFILE="${1:-train}"
 case "$PROFILE" in
   train) EXTRA="" ;;
-  test | bench | ci) EXTRA="dev" ;;
-  *) die "unknown profile '$PROFILE': use train, test, bench or ci" ;;
+  test | bench | ci) EXTRA="dev export" ;;
+  inference) EXTRA="" ;;
+  *) die "unknown profile '$PROFILE': use train, test, bench, ci or inference" ;;
 esac
 
 # --- What the machine must have -------------------------------------------------------------------
@@ -76,9 +78,21 @@ has_cxx20() {
 static_assert(std::integral<int> && std::span<int, 2>::extent == 2);'
 }
 
-# Fills NEEDED with the names of what is missing: python, compiler, make, gtest, valgrind, shellcheck, chromium.
+has_cmake() {
+  local version
+  version="$("${CMAKE:-cmake}" --version 2>/dev/null | sed -n 's/^cmake version //p')" || return 1
+  [[ "$(printf '%s\n' 3.22 "$version" | sort -V | head -n 1)" == 3.22 ]]
+}
+
+# Fills NEEDED with the names of what is missing: python, compiler, make, cmake, gtest, valgrind, shellcheck, chromium.
 find_missing() {
   NEEDED=()
+  if [[ "$PROFILE" == inference ]]; then
+    has_cxx20 || NEEDED+=(compiler)
+    has_cmake || NEEDED+=(cmake)
+    command -v make >/dev/null || command -v ninja >/dev/null || NEEDED+=(make)
+    return
+  fi
   find_python
   [[ "$PYTHON_STATE" == complete ]] || NEEDED+=(python)
   has_cxx20 || NEEDED+=(compiler)
@@ -97,7 +111,7 @@ find_install_command() {
     command -v "$manager" >/dev/null && break
   done
   # Debian's packages carry the version of the interpreter whose parts are missing.
-  if [[ "$PYTHON_STATE" == incomplete ]]; then
+  if [[ "${PYTHON_STATE:-}" == incomplete ]]; then
     python="$("$PYTHON_FOUND" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')"
   fi
   case "$manager" in
@@ -128,7 +142,7 @@ check_machine() {
   ((${#NEEDED[@]} == 0)) && return
   find_install_command
   if ((${#INSTALL[@]} == 0)); then
-    die "missing: ${NEEDED[*]} (Python >= 3.11 with venv and headers, a C++20 compiler, make, GoogleTest, ...);
+    die "missing: ${NEEDED[*]} (Python >= 3.11 with venv and headers, a C++20 compiler, make, CMake >= 3.22, GoogleTest, ...);
   install them with this system's package manager, then run this again"
   fi
   if [[ "$(id -u)" != 0 ]] || [[ "${INSTALL[0]}" != apt-get ]]; then
@@ -168,8 +182,8 @@ import tomllib
 with open(sys.argv[1], "rb") as file:
     config = tomllib.load(file)
 wanted = config["build-system"]["requires"] + ["cmake", "ninja"] + config["project"]["dependencies"]
-if sys.argv[2]:
-    wanted += config["project"]["optional-dependencies"][sys.argv[2]]
+for extra in sys.argv[2].split():
+    wanted += config["project"]["optional-dependencies"][extra]
 print("\n".join(wanted))
 PY
 }
@@ -196,8 +210,13 @@ install_extension() {
     -C build-dir="$ROOT/build/extension" -e "$ROOT"
 }
 
+if [[ "$PROFILE" == inference ]]; then
+  check_machine
+  exit
+fi
 packages="$(packages_fingerprint)" native="$(native_fingerprint)"
 machine="machine-$PROFILE" installed="packages-${EXTRA:-runtime}"
+installed="${installed%% *}"
 if ! fresh "$machine" ok || ! fresh "$installed" "$packages"; then
   check_machine
   fresh "$installed" "$packages" || install_packages

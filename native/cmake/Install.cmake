@@ -1,4 +1,5 @@
-# `cmake --install`: headers, static libraries, the CMake package `mvfstrl` and the executable. Any program then says
+# `cmake --install`: what a host of a policy needs (headers, static libraries, the CMake package `mvfstrl`), and the
+# executable. Any program then says
 #
 #   find_package(mvfstrl CONFIG REQUIRED)
 #   target_link_libraries(NAME PRIVATE mvfstrl::policy)
@@ -8,7 +9,7 @@ include(CMakePackageConfigHelpers)
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/mvfstrl")
 set(header_folder "${CMAKE_INSTALL_INCLUDEDIR}/mvfstrl")
 
-foreach(module common path congestion observe policy transport environment)
+foreach(module common congestion observe policy)
   set_target_properties(mvfstrl_${module} PROPERTIES EXPORT_NAME ${module})
   target_compile_features(mvfstrl_${module} INTERFACE cxx_std_20)
   target_include_directories(mvfstrl_${module} INTERFACE $<INSTALL_INTERFACE:${header_folder}>)

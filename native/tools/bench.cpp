@@ -73,10 +73,9 @@ class Table {
 
   void add_built_in(const std::string& path, const Arguments& arguments) {
     const PolicyFile file = read_policy_file(path);
-    const bool bfloat16 = file.weights.head.weight.precision == Precision::kBfloat16;
     const auto model = std::make_shared<const PolicyModel>(file, PolicyOptions{arguments.instructions});
     for (const std::size_t batch : arguments.batches) {
-      add({bfloat16 ? "bf16" : "fp32", "built-in, " + std::string(name_of(model->instructions())), batch},
+      add({precision_of(file.weights), "built-in, " + std::string(name_of(model->instructions())), batch},
           make_built_in_runner(model, batch), file.description.network);
     }
   }

@@ -8,6 +8,7 @@
 #include "policy/policy_file.h"
 #include "tools/commands.h"
 #include "tools/json_member.h"
+#include "tools/runner.h"
 
 namespace mvfstrl::tools {
 namespace {
@@ -75,11 +76,10 @@ void info(const Arguments& arguments, std::FILE* out) {
   }
   const ObservationSpec& spec = description.spec;
   const ActionConfig& actions = description.actions;
-  const bool bfloat16 = file.weights.head.weight.precision == Precision::kBfloat16;
   std::fprintf(out, "%-14s %s, %ju bytes, format %u, checksum %08x\n", "file", path.c_str(),
                std::filesystem::file_size(path), kPolicyFormatVersion, checksum_of(path));
   std::fprintf(out, "%-14s %s; %zu weights, %s\n", "network", network_of(description.network).c_str(),
-               count_weights(file.weights), bfloat16 ? "bf16" : "fp32");
+               count_weights(file.weights), precision_of(file.weights));
   std::fprintf(out, "%-14s %s\n", "actions", joined(spec.actions).c_str());
   std::fprintf(out, "%-14s %d packets at first, %d to %d%s\n", "window", actions.initial_window_packets,
                actions.min_window_packets, actions.max_window_packets, actions.pacing ? ", paced" : "");

@@ -1,5 +1,6 @@
 #include "tools/runner.h"
 
+#include <algorithm>
 #include <utility>
 
 #ifdef MVFSTRL_HAS_TORCH
@@ -26,6 +27,15 @@ class BatchRunner final : public Runner {
 };
 
 }  // namespace
+
+const char* precision_of(const NetworkWeights& weights) {
+  const auto rounded = [](const Matrix& matrix) { return matrix.precision == Precision::kBfloat16; };
+  const bool any =
+      rounded(weights.head.weight) ||
+      std::ranges::any_of(weights.torso, [&](const auto& layer) { return rounded(layer.weight); }) ||
+      std::ranges::any_of(weights.lstm, [&](const auto& layer) { return rounded(layer.input); });
+  return any ? "bf16" : "fp32";
+}
 
 std::unique_ptr<Runner> make_built_in_runner(std::shared_ptr<const PolicyModel> model,
                                              std::size_t connections) {

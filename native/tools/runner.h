@@ -21,6 +21,9 @@ class Runner {
   virtual std::span<const float> logits() const = 0;
 };
 
+// "fp32", or "bf16" where any weights are: some layers stay precise.
+const char* precision_of(const NetworkWeights& weights);
+
 std::unique_ptr<Runner> make_built_in_runner(std::shared_ptr<const PolicyModel> model,
                                              std::size_t connections);
 
