@@ -21,6 +21,13 @@ class JobInput(StrEnum):
     actor_critic = "actor_critic"
 
 
+class Precision(StrEnum):
+    """Of the numbers in matrix products."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 class Normalization(StrEnum):
     """How raw observations enter the network. Neither choice clips."""
 
@@ -92,6 +99,9 @@ class ImpalaConfig(AgentConfig):
     """Decisions in one trajectory (T)."""
     batch_size: int = 32
     """Unrolls in one learner step; a group of more environments is learnt from in several steps."""
+    precision: Precision = Precision.fp32
+    """bf16: matrix products of learner and actors are of bfloat16 numbers, twice as fast where the processor
+    knows them; parameters, sums and everything else stay in single precision."""
     max_policy_lag: int | None = None
     """Updates that the learner may be ahead of the policy that acted; actors wait before it gets more. null:
     as many as two unrolls take that wait for the learner, beside the one that each group is playing."""

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mvfstrl.agents.impala.config import ImpalaConfig, OptimizerConfig, OptimizerKind
+from mvfstrl.agents.impala.config import ImpalaConfig, OptimizerConfig, OptimizerKind, Precision
 from mvfstrl.agents.impala.loss import LossOutput, LossTerms, diagnostics, impala_loss
-from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
+from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape, State
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.agents.impala.value_scale import ValueScale
 from mvfstrl.distributed import Ranks
@@ -79,7 +79,7 @@ class Learner:
         batch = batch.to(self.device)
         rate = self.learning_rate
         output = impala_loss(
-            self.network,
+            self._forward,
             self.scale,
             batch,
             self.config.loss,
@@ -106,6 +106,15 @@ class Learner:
         self.step += batch.action.numel() * self.ranks.size
         metrics = diagnostics(output._replace(terms=terms), batch)
         return {**metrics, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
+
+    def _forward(
+        self, observation: Tensor, first: Tensor, job: Tensor, state: State
+    ) -> tuple[Tensor, Tensor, State]:
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.config.precision is Precision.bf16
+        ):
+            outputs: tuple[Tensor, Tensor, State] = self.network(observation, first, job, state)
+        return outputs
 
     def _sum_ranks(self, output: LossOutput, batch: Batch) -> tuple[LossTerms, Tensor, Tensor]:
         """Gives each parameter the gradient of all ranks' columns; returns the loss and the sums that the
@@ -150,7 +159,7 @@ class Learner:
 
     def save_batch(self, batch: Batch, path: Path) -> None:
         """For the post-mortem of a loss that is no number: the batch, and the parameters that it met."""
-        tensors = {name: tensor.clone() for name, tensor in batch.tensors().items()}
+        tensors = {name: tensor.to("cpu", copy=True) for name, tensor in batch.tensors().items()}
         torch.save({"batch": tensors, **self.state_dict()}, path)
 
 

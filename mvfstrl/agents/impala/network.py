@@ -142,12 +142,15 @@ class ImpalaNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor, State]:
         """[T, B, D], [T, B] bool, [T, B] int -> logits [T, B, A], value [T, B], state after the last row.
 
-        `state` belongs to the row before; it is forgotten wherever `first` is set.
+        `state` belongs to the row before; it is forgotten wherever `first` is set. Under torch.autocast the
+        heads still are in single precision: V-trace compares the logits with those of the policy that acted.
         """
         core = self._torso(observation, job)
         if self.lstm is not None:
             core, state = self._memory(core, first, state)
-        return self.policy(core), self._value(core, job), state
+        with torch.autocast(core.device.type, enabled=False):
+            core = core.float()
+            return self.policy(core), self._value(core, job), state
 
     def step(
         self, observation: Tensor, first: Tensor, job: Tensor, h: Tensor, c: Tensor
