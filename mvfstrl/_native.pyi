@@ -1,6 +1,6 @@
 """The native core's Python face; native/bindings is where it is made."""
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +75,27 @@ class StepRows:
         job: NDArray[np.int32],
         action: NDArray[np.int32],
     ) -> None: ...
+    @property
+    def observation(self) -> NDArray[np.float32]: ...
+    @property
+    def reward(self) -> NDArray[np.float32]: ...
+    @property
+    def terminated(self) -> NDArray[np.bool_]: ...
+    @property
+    def truncated(self) -> NDArray[np.bool_]: ...
+    @property
+    def first(self) -> NDArray[np.bool_]: ...
+    @property
+    def job(self) -> NDArray[np.int32]: ...
+    @property
+    def action(self) -> NDArray[np.int32]: ...
 
 class VectorEnvironment:
     """Environments in contiguous groups. `reset`, `reset_with` and `send` begin a round, `recv` completes it.
 
-    `num_threads=0`: no workers, `recv` steps in the calling thread. `record_series`: episode reports hold
-    `series`, a mapping of columns with a row a flow and window (native/environment/series.h says of what).
+    `num_threads=0`: no workers, `recv` steps in the calling thread. `siblings`: so many environments side by
+    side, and their rows, play the same episodes, each with actions of its own. `record_series`: episode
+    reports hold `series`, a mapping of columns with a row a flow and window (native/environment/series.h).
     `record_events`: they hold `events`, a mapping a flow (native/transport/event_log.h says of what):
     `order`, the kind of each event (0 sent, 1 ack, 2 lost, 3 metrics, 4 state, 5 action), and the columns of
     each kind, `sent`, `acks`, `lost`, `metrics`, `states`, `actions`.
@@ -94,6 +109,7 @@ class VectorEnvironment:
         num_groups: int = 1,
         num_threads: int = 1,
         seed: int = 0,
+        siblings: int = 1,
         record_series: bool = False,
         record_events: bool = False,
     ) -> None: ...
@@ -166,3 +182,86 @@ def play_logged(
 ) -> dict[str, dict[str, NDArray[Any]]]:
     """One episode of controllers that need no actions: what happened at `uplink` and `downlink`, in columns
     `kind` (0 arrival, 1 drop, 2 departure), `at_ns`, `entered_ns`, `packets`, `bytes`."""
+
+class PolicyFileError(ValueError):
+    """`FILE: what is wrong with it`."""
+
+def write_policy_file(
+    path: str,
+    *,
+    config: dict[str, Any],
+    sizes: dict[str, int],
+    weights: list[NDArray[np.float32]],
+    text: str,
+    precision: str,
+) -> None:
+    """Writes an exported policy. `config`: as `VectorEnvironment` takes it; `sizes`: as
+    `PolicyModel.network`; `weights`: mean, scale, weight and bias of each hidden layer, weight_ih,
+    weight_hh and the sum of both biases of each memory layer, weight and bias of the head. `precision`:
+    fp32, or bf16 (all but the head)."""
+
+def instruction_sets() -> list[str]:
+    """Those of this processor that policies can use, the fastest last."""
+
+class PolicyModel:
+    """An exported policy's weights, laid out for one instruction set (auto: the best that there is). Any
+    number of `Policy`s may share it."""
+
+    def __init__(self, path: str, *, instructions: str = "auto") -> None: ...
+    @staticmethod
+    def from_network(
+        sizes: dict[str, int],
+        weights: list[NDArray[np.float32]],
+        *,
+        precision: str = "fp32",
+        instructions: str = "auto",
+    ) -> PolicyModel:
+        """Of weights in memory, as `write_policy_file` takes them; without spec and text."""
+    @property
+    def text(self) -> str: ...
+    @property
+    def network(self) -> dict[str, int]:
+        """observation_size, num_actions, job_inputs, layers, hidden_size, lstm_layers."""
+    @property
+    def spec_hash(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int:
+        """What one decision reads."""
+    @property
+    def instructions(self) -> str:
+        """In use; never auto."""
+
+class Policy:
+    """A policy at work for a batch of connections, with their memories inside. For one thread."""
+
+    @overload
+    def __init__(self, model: PolicyModel, batch: int = 1) -> None: ...
+    @overload
+    def __init__(self, path: str, batch: int = 1, *, instructions: str = "auto") -> None: ...
+    def act(
+        self,
+        observation: NDArray[np.float32],
+        first: NDArray[np.bool_],
+        job: NDArray[np.int32] | None = None,
+        *,
+        noise: NDArray[np.float32] | None = None,
+        logits: NDArray[np.float32] | None = None,
+        actions: NDArray[np.int32] | None = None,
+    ) -> NDArray[np.int32]:
+        """[B, D], [B] (a new connection: its memory starts empty) -> the action of the largest logit, or
+        logit plus noise [B, A]. `job` [B]: the scenario's index in training, -1 for one that it did not
+        have (as at first); stays until given anew. `logits` [B, A] and `actions` [B] are written in place
+        if given."""
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Of the latest decisions, [B, A]; a copy."""
+    def state(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """h, c after the latest decisions, each [layers, B, hidden]; copies."""
+    def set_state(self, h: NDArray[np.float32], c: NDArray[np.float32]) -> None: ...
+    def set_model(self, model: PolicyModel) -> None:
+        """Other weights for the same network; memories stay."""
+    @property
+    def model(self) -> PolicyModel: ...
+    def __len__(self) -> int: ...

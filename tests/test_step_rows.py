@@ -56,12 +56,29 @@ def test_rows_hold_what_received_batches_hold(threads: int) -> None:
                 usual.send(group, arrays[group]["action"][t])
                 direct.step_into(group, rows[group], t)
     for group in range(GROUPS):
+        assert all(getattr(rows[group], name) is array for name, array in arrays[group].items())
         for name in FIELDS:
             np.testing.assert_array_equal(
                 arrays[group][name], np.stack([row[name] for row in expected[group]]), err_msg=name
             )
         assert arrays[group]["truncated"].any()
     assert usual.drain_episodes() == direct.drain_episodes()
+
+
+def test_siblings_meet_the_same_episodes() -> None:
+    environment = make_environment(siblings=3)
+    environment.reset(0)
+    environment.wait(0)
+    differed = False
+    for t in range(ROUNDS):
+        environment.send(0, ((np.arange(3) + t) % environment.num_actions).astype(np.int32))
+        batch = environment.recv(0)
+        assert batch.first.all() or not batch.first.any()
+        differed = differed or batch.reward.std() > 0
+    assert differed
+    episodes = environment.drain_episodes()
+    assert [episode["env"] for episode in episodes] == [0, 1, 2]
+    assert len({episode["seed"] for episode in episodes}) == 1
 
 
 def test_rows_outlive_their_owner_while_a_round_is_under_way() -> None:

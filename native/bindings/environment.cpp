@@ -87,7 +87,8 @@ class BoundEnvironment final : public VectorEnvironment {
 
 std::unique_ptr<BoundEnvironment> make_vector(const py::dict& config, std::int32_t num_envs,
                                               std::int32_t num_groups, std::int32_t num_threads,
-                                              std::uint64_t seed, bool record_series, bool record_events) {
+                                              std::uint64_t seed, std::int32_t siblings, bool record_series,
+                                              bool record_events) {
   const Value value = from_python(config);
   const py::gil_scoped_release release;
   return std::make_unique<BoundEnvironment>(parse_config(value),
@@ -95,6 +96,7 @@ std::unique_ptr<BoundEnvironment> make_vector(const py::dict& config, std::int32
                                                           .num_groups = num_groups,
                                                           .num_threads = num_threads,
                                                           .seed = seed,
+                                                          .siblings = siblings,
                                                           .record_series = record_series,
                                                           .record_events = record_events});
 }
@@ -223,7 +225,7 @@ void bind_vector_environment(py::module_& module) {
                                "Many environments in groups that are stepped asynchronously.")
       .def(py::init(&make_vector), py::arg("config"), py::kw_only(), py::arg("num_envs"),
            py::arg("num_groups") = 1, py::arg("num_threads") = 1, py::arg("seed") = 0,
-           py::arg("record_series") = false, py::arg("record_events") = false)
+           py::arg("siblings") = 1, py::arg("record_series") = false, py::arg("record_events") = false)
       .def_property_readonly("num_envs", &VectorEnvironment::num_envs)
       .def_property_readonly("num_groups", &VectorEnvironment::num_groups)
       .def_property_readonly("group_size", &VectorEnvironment::group_size)

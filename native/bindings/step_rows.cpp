@@ -87,11 +87,21 @@ std::span<const std::int32_t> RoundRows::actions(const VectorEnvironment& enviro
 }
 
 void bind_step_rows(py::module_& module) {
+  const auto given = [](RoundRows::Name name) {
+    return [name](const RoundRows& r) { return r.array(name); };
+  };
   py::class_<RoundRows>(module, "StepRows", "Arrays that rounds are written into, row by row.")
       .def(py::init<const py::array&, const py::array&, const py::array&, const py::array&, const py::array&,
                     const py::array&, const py::array&>(),
            py::kw_only(), py::arg("observation"), py::arg("reward"), py::arg("terminated"),
-           py::arg("truncated"), py::arg("first"), py::arg("job"), py::arg("action"));
+           py::arg("truncated"), py::arg("first"), py::arg("job"), py::arg("action"))
+      .def_property_readonly("observation", given(RoundRows::kObservation))
+      .def_property_readonly("reward", given(RoundRows::kReward))
+      .def_property_readonly("terminated", given(RoundRows::kTerminated))
+      .def_property_readonly("truncated", given(RoundRows::kTruncated))
+      .def_property_readonly("first", given(RoundRows::kFirst))
+      .def_property_readonly("job", given(RoundRows::kJob))
+      .def_property_readonly("action", given(RoundRows::kAction));
 }
 
 }  // namespace mvfstrl

@@ -20,6 +20,10 @@ class RoundRows {
             const pybind11::array& terminated, const pybind11::array& truncated, const pybind11::array& first,
             const pybind11::array& job, const pybind11::array& action);
 
+  // Those that it was made of.
+  enum Name : std::size_t { kObservation, kReward, kTerminated, kTruncated, kFirst, kJob, kAction };
+  const pybind11::array& array(Name name) const { return arrays_[name]; }
+
   // Throw std::invalid_argument if `t` is not one of the rounds, or the rows are not of the group's size.
   StepRows results(const VectorEnvironment& environment, std::int64_t t) const;
   std::span<const std::int32_t> actions(const VectorEnvironment& environment, std::int64_t t) const;
@@ -27,7 +31,7 @@ class RoundRows {
  private:
   void check(const VectorEnvironment& environment, std::int64_t t, std::int64_t rounds) const;
 
-  std::vector<pybind11::array> arrays_;  // kept alive
+  std::vector<pybind11::array> arrays_;  // by Name; kept alive
   std::int64_t rounds_, size_, observation_size_;
   StepRows base_;
   const std::int32_t* action_;

@@ -21,6 +21,11 @@ const VectorOptions& checked(const VectorOptions& options) {
     throw std::invalid_argument("num_threads: must be zero or more, got " +
                                 std::to_string(options.num_threads));
   }
+  if (options.siblings < 1 || options.num_envs / options.num_groups % options.siblings != 0) {
+    throw std::invalid_argument("siblings: must divide the environments of a group, got " +
+                                std::to_string(options.siblings) + " for " +
+                                std::to_string(options.num_envs / options.num_groups));
+  }
   return options;
 }
 
@@ -75,6 +80,7 @@ VectorEnvironment::VectorEnvironment(EnvironmentConfig config, const VectorOptio
     slot.environment = std::make_unique<Environment>(shared_);
     slot.environment->record_series(options_.record_series);
     slot.environment->record_events(options_.record_events);
+    slot.actions.resize(slot.environment->agent_count());
   }
   observation_size_ = slots_[0].environment->observation_size();
   num_agents_ = static_cast<std::int32_t>(slots_[0].environment->agent_count());
@@ -175,6 +181,12 @@ void VectorEnvironment::run_envs(Group& group, std::int32_t begin, std::int32_t 
   }
 }
 
+std::size_t VectorEnvironment::row_of(std::int32_t env, std::size_t agent) const {
+  const std::int32_t set = env / options_.siblings;
+  const std::int32_t place = set * num_agents_ + static_cast<std::int32_t>(agent);
+  return static_cast<std::size_t>(place * options_.siblings + env % options_.siblings);
+}
+
 void VectorEnvironment::run_env(Group& group, std::int32_t env) {
   Slot& slot = slot_of(group, env);
   if (group.round == Round::kStep && !slot.over) {
@@ -182,7 +194,8 @@ void VectorEnvironment::run_env(Group& group, std::int32_t env) {
     return;
   }
   if (group.round != Round::kResetWith) {
-    slot.wanted_seed = episode_seed(options_.seed, group.first_env + env, slot.next_episode);
+    slot.wanted_seed =
+        episode_seed(options_.seed, (group.first_env + env) / options_.siblings, slot.next_episode);
     slot.wanted_scenario.reset();
   }
   start_episode(group, env);
@@ -198,8 +211,8 @@ void VectorEnvironment::start_episode(Group& group, std::int32_t env) {
 
 void VectorEnvironment::step_env(Group& group, std::int32_t env) {
   Slot& slot = slot_of(group, env);
-  const auto agents = static_cast<std::size_t>(num_agents_);
-  slot.environment->step(std::span(group.actions).subspan(static_cast<std::size_t>(env) * agents, agents));
+  for (std::size_t i = 0; i < slot.actions.size(); ++i) slot.actions[i] = group.actions[row_of(env, i)];
+  slot.environment->step(slot.actions);
   slot.over = slot.environment->over();
   write_rows(group, env);
   if (!slot.over) return;
@@ -211,11 +224,11 @@ void VectorEnvironment::step_env(Group& group, std::int32_t env) {
 
 void VectorEnvironment::write_rows(Group& group, std::int32_t env) {
   const Slot& slot = slot_of(group, env);
-  const auto first = static_cast<std::size_t>(env) * static_cast<std::size_t>(num_agents_);
   for (std::size_t i = 0; i < slot.environment->agent_count(); ++i) {
-    write_row(group, first + i, slot.environment->agent(i));
-    group.rows.job[first + i] = slot.environment->scenario();
-    group.arrays.over[first + i] = slot.over ? 1 : 0;
+    const std::size_t row = row_of(env, i);
+    write_row(group, row, slot.environment->agent(i));
+    group.rows.job[row] = slot.environment->scenario();
+    group.arrays.over[row] = slot.over ? 1 : 0;
   }
 }
 

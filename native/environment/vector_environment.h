@@ -13,6 +13,10 @@
 // that of the window in which it stops, and its rows outside are not `active`: zeros, whose action is ignored
 // and whose `truncated` is set, for no transition leads out of them. The rows of an environment see its
 // episode end together, which `over` tells.
+//
+// Siblings are so many environments side by side that play the same episodes, each with actions of its own:
+// environment e draws its seeds as environment e / S would without them. So do their rows stand side by side:
+// row r is sibling r % S, of agent r / S % A, of set r / S / A of the group.
 #pragma once
 
 #include <atomic>
@@ -34,6 +38,7 @@ struct VectorOptions {
   std::int32_t num_groups = 1;   // divides num_envs; group g has environments [g n, (g + 1) n)
   std::int32_t num_threads = 1;  // 0: no workers, recv() steps in the calling thread
   std::uint64_t seed = 0;
+  std::int32_t siblings = 1;  // divides a group's environments
   bool record_series = false;
   bool record_events = false;
 };
@@ -113,6 +118,7 @@ class VectorEnvironment {
  private:
   struct Slot {
     std::unique_ptr<Environment> environment;
+    std::vector<std::int32_t> actions;  // its agents'
     std::int64_t next_episode = 0;
     std::int64_t episode = -1;  // the running one
     bool over = true;           // the next step begins an episode
@@ -143,6 +149,8 @@ class VectorEnvironment {
   Slot& slot_of(const Group& group, std::int32_t env) {
     return slots_[static_cast<std::size_t>(group.first_env + env)];
   }
+  // The row of the group that an agent of its environment `env` has.
+  std::size_t row_of(std::int32_t env, std::size_t agent) const;
   void run_env(Group& group, std::int32_t env);
   void start_episode(Group& group, std::int32_t env);
   void step_env(Group& group, std::int32_t env);

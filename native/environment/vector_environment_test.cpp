@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -120,6 +122,54 @@ TEST(VectorEnvironment, RowsOfTheCallersHoldWhatArraysWould) {
   EXPECT_EQ(first, expected.first);
   EXPECT_EQ(job, expected.job);
   EXPECT_EQ(usual.drain_episodes().size(), direct.drain_episodes().size());
+}
+
+// Two agents an environment; sibling j of a set acts as the j-th of three environments without siblings.
+TEST(VectorEnvironment, SiblingsPlayOneEpisodeWithActionsOfTheirOwn) {
+  constexpr std::size_t kSiblings = 3;
+  EnvironmentConfig config = small();
+  config.flows.resize(2, config.flows[0]);
+  VectorEnvironment together(config, {.num_envs = 12, .num_groups = 2, .seed = 5, .siblings = 3});
+  std::vector<std::unique_ptr<VectorEnvironment>> apart;
+  for (std::size_t j = 0; j < kSiblings; ++j) {
+    apart.push_back(std::make_unique<VectorEnvironment>(
+        config, VectorOptions{.num_envs = 4, .num_groups = 2, .seed = 5}));
+    apart[j]->reset(1);
+  }
+  together.reset(1);
+  ASSERT_EQ(together.group_size(), 12);
+  const std::size_t size = together.observation_size();
+  bool differed = false;
+  for (std::int32_t round = 0; round < 20; ++round) {
+    const StepArrays& rows = together.recv(1);
+    std::vector<std::int32_t> actions(12);
+    for (std::size_t j = 0; j < kSiblings; ++j) {
+      const StepArrays& alone = apart[j]->recv(1);
+      std::vector<std::int32_t> own(4);
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        const std::size_t row = i * kSiblings + j;
+        EXPECT_EQ(rows.reward[row], alone.reward[i]);
+        EXPECT_EQ(rows.job[row], alone.job[i]);
+        EXPECT_EQ(rows.over[row], alone.over[i]);
+        EXPECT_TRUE(std::equal(&alone.observation[i * size], &alone.observation[i * size] + size,
+                               &rows.observation[row * size]));
+        differed |= rows.reward[row] != rows.reward[i * kSiblings];
+        own[i] = actions[row] = (round + static_cast<std::int32_t>(row)) % 5;
+      }
+      apart[j]->send(1, own);
+    }
+    together.send(1, actions);
+  }
+  EXPECT_TRUE(differed);
+  together.recv(1);
+  const auto reports = together.drain_episodes();
+  ASSERT_GE(reports.size(), 6U);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(reports[i].env, 6 + static_cast<std::int64_t>(i));
+    EXPECT_EQ(reports[i].seed, reports[i / kSiblings * kSiblings].seed);
+  }
+  EXPECT_THROW(VectorEnvironment(config, {.num_envs = 8, .num_groups = 2, .siblings = 3}),
+               std::invalid_argument);
 }
 
 TEST(VectorEnvironment, NextStepReset) {
