@@ -19,6 +19,7 @@ from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.progress import Progress
 from mvfstrl.agents.impala.trajectory import Batch, Trajectory, TrajectoryRing, buffers_within
+from mvfstrl.agents.impala.transfer import make_feed, make_store
 from mvfstrl.checkpoint import load_checkpoint, plain, require_same_spec, save_checkpoint
 from mvfstrl.distributed import Ranks
 from mvfstrl.errors import CheckpointError
@@ -243,9 +244,10 @@ class Training:
                 self.shape,
                 network.lstm_layers,
                 network.hidden_size,
+                pinned=self.setup.device.type == "cuda",
             )
 
-        store = ParameterStore(network)
+        store = make_store(network, self.setup.device)
         store.publish(network, self.learner.version)
         ring = TrajectoryRing([make_buffer() for _ in range(buffers)])
         actor = Actor(environment, network, store, ring, seed=self._environment_seed())
@@ -264,15 +266,16 @@ class Training:
         actor, ring, store = self._make_actor(environment, buffers)
         episodes: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
         thread = ActorThread(actor, ring, lambda: episodes.put(environment.drain_episodes()))
+        feed = make_feed(ring, self.setup.device)
         thread.start()
         try:
             while not self._over(stop):
-                buffer = ring.take(timeout_s=0.2)
-                if buffer is None:
+                unroll = feed.take(timeout_s=0.2)
+                if unroll is None:
                     continue
-                self._learn(buffer)
+                self._learn(unroll.batch, unroll.buffer.version)
                 store.publish(self.learner.network, self.learner.version)
-                ring.release(buffer)
+                feed.release(unroll)
                 while not episodes.empty():
                     self.progress.add_episodes(episodes.get())
                 self._log(log, lambda: {"full_queue": ring.full, "free_queue": ring.free, **ring.waiting()})
@@ -299,7 +302,7 @@ class Training:
             assert buffers is not None, "nobody closes this ring"
             self._actions.append(torch.stack([b.batch.action for b in buffers]).to(torch.int8))
             for buffer in buffers:
-                self._learn(buffer)
+                self._learn(buffer.batch, buffer.version)
                 ring.release(buffer)
             store.publish(self.learner.network, self.learner.version)
             self.progress.add_episodes(environment.drain_episodes())
@@ -332,12 +335,13 @@ class Training:
         """This rank's share."""
         return self.setup.agent.batch_size // self.ranks.size
 
-    def _learn(self, buffer: Trajectory) -> None:
-        size = buffer.batch.action.shape[1]
+    def _learn(self, unroll: Batch, version: int) -> None:
+        """`version`: of the parameters that acted."""
+        size = unroll.action.shape[1]
         width = min(self._batch_size, size)
         for start in range(0, size, width):
-            batch = buffer.batch.columns(start, min(start + width, size))
-            lag = self.learner.version - buffer.version
+            batch = unroll.columns(start, min(start + width, size))
+            lag = self.learner.version - version
             try:
                 self.progress.add_update(self.learner.learn(batch), lag)
             except NonFiniteLossError as error:

@@ -63,8 +63,16 @@ class Trajectory:
     """A buffer for one unroll of one group."""
 
     def __init__(
-        self, length: int, size: int, shape: NetworkShape, lstm_layers: int, hidden_size: int
+        self,
+        length: int,
+        size: int,
+        shape: NetworkShape,
+        lstm_layers: int,
+        hidden_size: int,
+        *,
+        pinned: bool = False,
     ) -> None:
+        """`pinned`: in memory that a GPU copies from while other work goes on."""
         rows = (length + 1, size)
         self.length = length
         self.batch = Batch(
@@ -79,6 +87,8 @@ class Trajectory:
             h=torch.zeros(lstm_layers, size, hidden_size),
             c=torch.zeros(lstm_layers, size, hidden_size),
         )
+        if pinned:
+            self.batch = Batch(*(tensor.pin_memory() for tensor in self.batch.tensors().values()))
         self._rows = _Rows(*(getattr(self.batch, name).numpy() for name in _Rows._fields))
         self.version = 0
         """Of the parameters that acted."""
