@@ -78,6 +78,13 @@ void Agent::begin_episode(Simulation& simulation, std::uint64_t episode_seed) {
   result_ = StepResult{};
   steps_ = skipped_ = 0;
   return_ = 0;
+  guarded_ = nullptr;
+  guard_events_.clear();
+  const FlowConfig& flow = config_.flows[flow_];
+  if (flow.guard && std::holds_alternative<ExternalConfig>(flow.controller)) {
+    guarded_ = &static_cast<GuardedController&>(simulation.sender(flow_).controller());
+    guarded_->set_log(this);
+  }
 }
 
 void Agent::open(TimePoint start) {
@@ -94,7 +101,10 @@ void Agent::answer(std::int32_t action) {
   } else if (!std::holds_alternative<ExternalConfig>(scheme)) {
     return;
   }
-  outstanding_ = Answer{action, simulation_->now() + draw_action_delay()};
+  const Duration latency = draw_action_delay();
+  const auto& guard = config_.flows[flow_].guard;
+  const Duration until = guarded_ != nullptr ? std::min(latency, guard->max_latency) : latency;
+  outstanding_ = Answer{action, simulation_->now() + until, latency};
 }
 
 Duration Agent::draw_action_delay() {
@@ -109,13 +119,25 @@ Duration Agent::draw_action_delay() {
 
 std::int32_t Agent::take_effect() {
   assert(outstanding_);
-  const std::int32_t action = std::exchange(outstanding_, std::nullopt)->action;
-  auto& controller = static_cast<ExternalController&>(simulation_->sender(flow_).controller());
-  const auto index = static_cast<std::size_t>(action);
-  controller.set_window(actions_.apply(index, controller.congestion_window()));
-  observer_.on_action(index, controller.congestion_window());
+  const std::int32_t action = apply(*std::exchange(outstanding_, std::nullopt));
+  // What a fall-back does is, to the policy, a window that changes while it keeps still.
+  const auto shown = static_cast<std::size_t>(action == kNoAction ? 0 : action);
+  observer_.on_action(shown, simulation_->sender(flow_).controller().congestion_window());
   simulation_->pump(flow_);
   return action;
+}
+
+std::int32_t Agent::apply(const Answer& answer) {
+  CongestionController& controller = simulation_->sender(flow_).controller();
+  const ByteCount window = controller.congestion_window();
+  const auto asked_for = [&] { return actions_.apply(static_cast<std::size_t>(answer.action), window); };
+  if (guarded_ == nullptr) {
+    static_cast<ExternalController&>(controller).set_window(asked_for());
+    return answer.action;
+  }
+  Decision decision{.latency = answer.latency, .finite = answer.action != kNothingFinite, .window = window};
+  if (decision.finite) decision.window = asked_for();
+  return guarded_->decide(simulation_->now(), decision) == Driver::kPolicy ? answer.action : kNoAction;
 }
 
 void Agent::on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "common/rng.h"
 #include "congestion/observer.h"
@@ -13,6 +15,7 @@
 #include "observe/action_set.h"
 #include "observe/observer.h"
 #include "observe/reward.h"
+#include "policy/guarded_controller.h"
 
 namespace mvfstrl {
 
@@ -33,8 +36,12 @@ struct ClosedWindow {
   bool skipped = false;  // nobody is asked: an answer is outstanding
 };
 
-class Agent final : private ConnectionObserver {
+class Agent final : private ConnectionObserver, private GuardLog {
  public:
+  // What a guarded flow's policy answers that gave nothing finite.
+  static constexpr std::int32_t kNothingFinite = -1;
+  static constexpr std::int32_t kNoAction = -1;
+
   // The `number`th agent drives, or only observes, flow `flow`. `alone`: the simulation is interrupted as
   // soon as a count window is full or the transfer complete. The references must outlive the agent.
   Agent(const EnvironmentConfig& config, const ActionSet& actions, const Reward& reward, std::size_t number,
@@ -45,11 +52,12 @@ class Agent final : private ConnectionObserver {
   // Its first window begins at `start`; to be called before anything of it has been acknowledged.
   void open(TimePoint start);
   void begin_round() { result_ = StepResult{}; }
-  // Answers the latest observation; ignored where a classic controller drives the flow.
+  // Answers the latest observation; ignored where a classic controller drives the flow. Of a guarded flow, an
+  // answer that would be late is given up when the guard's patience ends.
   void answer(std::int32_t action);
   // When the outstanding answer takes effect; never() if there is none.
   TimePoint due() const { return outstanding_ ? outstanding_->due : TimePoint::never(); }
-  // Lets it take effect, and returns the action.
+  // Lets it take effect, and returns the action; kNoAction if a guard's fall-back drives instead.
   std::int32_t take_effect();
 
   TimePoint window_end() const { return observer_.window_end(); }
@@ -75,6 +83,9 @@ class Agent final : private ConnectionObserver {
   std::int64_t steps() const { return steps_; }
   std::int64_t skipped() const { return skipped_; }
   double episode_return() const { return return_; }
+  // Null unless its flow is guarded.
+  const Guard* guard() const { return guarded_ ? &guarded_->guard() : nullptr; }
+  std::vector<GuardEvent> take_guard_events() { return std::exchange(guard_events_, {}); }
   void detach() { simulation_->sender(flow_).set_observer(nullptr); }
 
  private:
@@ -82,10 +93,13 @@ class Agent final : private ConnectionObserver {
   struct Answer {
     std::int32_t action;
     TimePoint due;
+    Duration latency;
   };
 
   void on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
                 const ConnectionStats& stats) override;
+  void on_guard_event(const GuardEvent& event) override { guard_events_.push_back(event); }
+  std::int32_t apply(const Answer& answer);
   Duration draw_action_delay();
   void end_step(bool episode_over);
 
@@ -105,6 +119,8 @@ class Agent final : private ConnectionObserver {
   bool window_full_ = false;  // a count window
   bool finished_ = false;
   std::optional<Answer> outstanding_;
+  GuardedController* guarded_ = nullptr;  // the flow's controller, where it is one
+  std::vector<GuardEvent> guard_events_;
   StepResult result_;
   std::int64_t steps_ = 0;
   std::int64_t skipped_ = 0;

@@ -17,6 +17,7 @@
 #include "environment/range.h"
 #include "observe/config.h"
 #include "path/config.h"
+#include "policy/guard.h"
 #include "transport/config.h"
 
 namespace mvfstrl {
@@ -128,6 +129,8 @@ struct FlowConfig {
   // way back.
   std::optional<Duration> delay;
   AppConfig app = BulkApp{};
+  // What stands beside the policy that drives the flow (environment/local_evaluation.h); nothing to others.
+  std::optional<GuardConfig> guard;
 };
 
 // Traffic on the data link beside the flows.

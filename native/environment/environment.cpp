@@ -110,6 +110,7 @@ void Environment::run_window() {
       run_to(due);
       if (simulation_->now() < due) continue;  // interrupted
       const std::int32_t action = agent->take_effect();
+      if (action == Agent::kNoAction) continue;
       if (record_series_) series_.on_action(agent->flow(), action);
       if (record_events_) {
         const ByteCount window = simulation_->sender(agent->flow()).controller().congestion_window();
@@ -198,11 +199,16 @@ EpisodeReport Environment::finish() {
   for (std::size_t i = 0; i < traffic.size(); ++i) {
     report.cross_traffic.push_back(report_traffic(shared_.config.cross_traffic[i], traffic[i]));
   }
-  for (const Agent& agent : agents_) {
+  for (Agent& agent : agents_) {
     FlowReport& flow = report.flows[agent.flow()];
     flow.steps = agent.steps();
     flow.episode_return = agent.episode_return();
     flow.skipped_observations = agent.skipped();
+    if (const Guard* guard = agent.guard()) {
+      const Duration active = outcomes[agent.flow()].active;
+      const auto stop = std::min(simulation_->now(), agent.start() + active);
+      flow.guard = report_guard(*guard, active, stop, agent.take_guard_events());
+    }
   }
   return report;
 }

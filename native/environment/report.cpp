@@ -1,14 +1,39 @@
 #include "environment/report.h"
 
 #include <bit>
+#include <utility>
 
 namespace mvfstrl {
 namespace {
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
 
-Value flow_value(const FlowReport& f) {
+Value guard_value(const GuardReport& g) {
+  Value::Map fallbacks;
+  for (std::size_t i = 0; i < kGuardReasons.size(); ++i) {
+    fallbacks.emplace_back(kGuardReasons[i], g.counters.fallbacks[i]);
+  }
+  Value::List events;
+  for (const GuardEvent& event : g.events) {
+    events.emplace_back(Value::Map{
+        {"time_ms", event.now.to_ms()},
+        {"driver", event.driver == Driver::kPolicy ? "policy" : "fallback"},
+        {"reason", kGuardReasons[static_cast<std::size_t>(event.reason)]},
+        {"window_bytes", event.window.value()},
+    });
+  }
   return Value(Value::Map{
+      {"fallbacks", std::move(fallbacks)},
+      {"returns", g.counters.returns},
+      {"decisions", g.counters.decisions},
+      {"shadowed", g.counters.shadowed},
+      {"fallback_share", g.fallback_share},
+      {"events", std::move(events)},
+  });
+}
+
+Value flow_value(const FlowReport& f) {
+  Value::Map map{
       {"flow", std::int64_t{f.flow}},
       {"scheme", f.scheme},
       {"throughput_mbps", f.throughput_mbps},
@@ -29,7 +54,9 @@ Value flow_value(const FlowReport& f) {
       {"return", f.episode_return},
       {"steps", f.steps},
       {"skipped_observations", f.skipped_observations},
-  });
+  };
+  if (f.guard) map.emplace_back("guard", guard_value(*f.guard));
+  return Value(std::move(map));
 }
 
 Value traffic_value(const TrafficReport& t) {
@@ -106,6 +133,13 @@ FlowReport report_flow(std::int32_t index, const std::string& scheme, const Flow
   r.random_losses = o.random_losses.packets;
   r.in_flight_packets = o.in_flight.packets;
   return r;
+}
+
+GuardReport report_guard(const Guard& guard, Duration active, TimePoint stop,
+                         std::vector<GuardEvent> events) {
+  return {.counters = guard.counters(),
+          .fallback_share = ratio(guard.fallback_time(stop).to_ms(), active.to_ms()),
+          .events = std::move(events)};
 }
 
 TrafficReport report_traffic(const CrossTrafficConfig& config, const TrafficOutcome& o) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,16 @@
 #include "environment/flow.h"
 #include "environment/series.h"
 #include "environment/value.h"
+#include "policy/guard.h"
 
 namespace mvfstrl {
+
+// What the guard beside a flow's policy did.
+struct GuardReport {
+  GuardCounters counters;
+  double fallback_share = 0;       // of the flow's active time
+  std::vector<GuardEvent> events;  // every change of driver
+};
 
 // Rates count bytes on the link, overhead included, as Pantheon and mahimahi's logs do. Delays are those of
 // delivered data packets, percentiles within DelayHistogram's resolution; zero where nothing was delivered.
@@ -37,6 +46,7 @@ struct FlowReport {
   double episode_return = std::numeric_limits<double>::quiet_NaN();
   std::int64_t steps = 0;
   std::int64_t skipped_observations = 0;
+  std::optional<GuardReport> guard;  // of guarded flows alone
 };
 
 // One source of cross traffic.
@@ -77,9 +87,12 @@ struct EpisodeReport {
 };
 
 FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& outcome);
+// `stop`: when the flow stopped being active.
+GuardReport report_guard(const Guard& guard, Duration active, TimePoint stop, std::vector<GuardEvent> events);
 TrafficReport report_traffic(const CrossTrafficConfig& config, const TrafficOutcome& outcome);
 
-// Key by field name; `episode_return` is "return"; `series` is a mapping of columns, absent where empty.
+// Key by field name; `episode_return` is "return"; `series` is a mapping of columns, absent where empty, as
+// is a flow's `guard` where it has none.
 Value to_value(const EpisodeReport& report);
 
 }  // namespace mvfstrl

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "policy/guarded_controller.h"
+
 namespace mvfstrl {
 namespace {
 
@@ -21,10 +23,18 @@ ControllerConfig controller_of(const SchemeConfig& scheme) {
       scheme);
 }
 
+std::unique_ptr<CongestionController> make_controller(const FlowConfig& flow, const WindowLimits& limits,
+                                                      const WindowLimits& transport_limits, Rng rng) {
+  const auto* agent = std::get_if<ExternalConfig>(&flow.controller);
+  if (agent != nullptr && flow.guard) {
+    return std::make_unique<GuardedController>(*flow.guard, limits, *agent, transport_limits, rng);
+  }
+  return make_controller(controller_of(flow.controller), limits, rng);
+}
+
 Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits,
                    Rng rng) {
-  return Sender(transport,
-                make_controller(controller_of(flow.controller), limits, rng.fork(kControllerStream)),
+  return Sender(transport, make_controller(flow, limits, transport.window, rng.fork(kControllerStream)),
                 flow.app, TimePoint::zero() + flow.start, rng);
 }
 

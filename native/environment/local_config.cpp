@@ -1,0 +1,36 @@
+#include "environment/local_config.h"
+
+#include "environment/config_visitor.h"
+#include "environment/scheme_fields.h"
+
+namespace mvfstrl {
+
+template <class V>
+void visit_fields(V& v, ControllerConfig& c) {
+  v.alternatives("kind", c, kControllerNames);
+}
+
+template <class V>
+void visit_fields(V& v, GuardConfig& g) {
+  v.knob("enabled", g.enabled);
+  v.knob("max_latency_ms", g.max_latency, kPositive);
+  v.knob("pinned_windows", g.pinned_windows, kAtLeastOne);
+  v.knob("return_after", g.return_after, kAtLeastOne);
+  v.knob("max_return_after", g.max_return_after, kAtLeastOne);
+  v.knob("fallback", g.fallback);
+}
+static void validate(const GuardConfig& g, const std::string& path) {
+  if (g.max_return_after < g.return_after) {
+    throw ConfigError(path + ".max_return_after",
+                      "must be at least return_after, got " + std::to_string(g.max_return_after));
+  }
+  if (std::holds_alternative<ExternalConfig>(g.fallback)) {
+    throw ConfigError(path + ".fallback.kind", "must be a classic controller");
+  }
+}
+
+Value default_guard() { return ConfigWriter::write(GuardConfig{}); }
+
+GuardConfig parse_guard(const Value& value) { return ConfigReader::read<GuardConfig>(value, "guard"); }
+
+}  // namespace mvfstrl
