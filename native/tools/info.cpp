@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/policy_file.h"
@@ -55,11 +57,25 @@ void print_elements(const ObservationSpec& spec, std::FILE* out) {
   }
 }
 
+// JSON without the breaks and indents that Python writes it with.
+std::string on_one_line(std::string_view json) {
+  std::string line;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '\n') {
+      i = std::min(json.find_first_not_of(' ', i + 1), json.size()) - 1;
+      if (line.ends_with(',')) line += ' ';
+    } else {
+      line += json[i];
+    }
+  }
+  return line;
+}
+
 void print_training(const std::string& text, std::FILE* out) {
   for (const auto& [label, key] :
        {std::pair{"trained steps", "trained_steps"}, std::pair{"scenarios", "jobs"}}) {
     if (const auto value = json_member(text, key)) {
-      std::fprintf(out, "%-14s %.*s\n", label, static_cast<int>(value->size()), value->data());
+      std::fprintf(out, "%-14s %s\n", label, on_one_line(*value).c_str());
     }
   }
 }

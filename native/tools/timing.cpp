@@ -9,7 +9,9 @@
 namespace mvfstrl::tools {
 namespace {
 
-constexpr std::size_t kGroup = 50;  // decisions timed one by one, then together, in each turn
+constexpr std::size_t kWarmUp = 10;  // decisions; libtorch compiles in its first ones
+constexpr std::size_t kLargestGroup = 50;
+constexpr double kTurnUs = 10'000;  // about so long is a group at most
 
 double thread_time_us() {
   timespec now{};
@@ -17,16 +19,24 @@ double thread_time_us() {
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
 }
 
+void warm_up(Timed& timed) {
+  for (std::size_t i = 1; i < kWarmUp; ++i) timed.decide();
+  const double begin = thread_time_us();
+  timed.decide();
+  const double took = std::max(1.0, thread_time_us() - begin);
+  timed.group = std::clamp<std::size_t>(static_cast<std::size_t>(kTurnUs / took), 1, kLargestGroup);
+}
+
 void turn(Timed& timed, double clock_cost) {
-  for (std::size_t i = 0; i < kGroup; ++i) {
+  for (std::size_t i = 0; i < timed.group; ++i) {
     const double begin = thread_time_us();
     timed.decide();
     timed.single.push_back(std::max(0.0, thread_time_us() - begin - clock_cost));
   }
   const double begin = thread_time_us();
-  for (std::size_t i = 0; i < kGroup; ++i) timed.decide();
+  for (std::size_t i = 0; i < timed.group; ++i) timed.decide();
   timed.grouped_us += thread_time_us() - begin;
-  timed.grouped += kGroup;
+  timed.grouped += timed.group;
 }
 
 }  // namespace
@@ -41,9 +51,7 @@ double clock_cost_us() {
 }
 
 void time_in_turns(std::vector<Timed>& timed, double seconds, double clock_cost) {
-  for (Timed& each : timed) {
-    for (std::size_t i = 0; i < kGroup; ++i) each.decide();  // libtorch compiles in its first calls
-  }
+  for (Timed& each : timed) warm_up(each);
   bool unfinished = true;
   while (unfinished) {
     unfinished = false;

@@ -15,6 +15,7 @@ struct Timed {
   // Time and number of decisions that were made without looking at the clock.
   double grouped_us = 0;
   std::size_t grouped = 0;
+  std::size_t group = 0;  // decisions in a turn: first one by one, then together
 
   double mean_us() const { return grouped_us / static_cast<double>(grouped); }
 };
