@@ -34,6 +34,7 @@ Direction::Direction(const DirectionConfig& config, Order order, Rng rng)
   } else {
     opportunities_.emplace(config.rate, rng.fork(kRateStream));
   }
+  straight_ = is_straight();
   if (has_detour(config)) detour_ = std::make_unique<Detour>(config, rng.fork(kDetourStream));
 }
 
@@ -52,28 +53,22 @@ MVFSTRL_HOT bool Direction::admit(const Packet& packet, TimePoint at) {
   return queue_.admit(packet, at, counters_.queue_drops);
 }
 
-MVFSTRL_HOT bool Direction::take(TimePoint at) {
-  if (log_ != nullptr) return take_recorded(at);
-  return queue_.take(at, wire_, counters_.queue_drops);
+MVFSTRL_HOT bool Direction::send_next(TimePoint at) {
+  if (log_ != nullptr) return send_next_recorded(at);
+  return queue_.send_next(at, counters_.queue_drops);
 }
 
 MVFSTRL_HOT void Direction::depart(TimePoint at) {
   wire_busy_ = false;
-  if (log_ != nullptr) {
-    log_->push_back({.at = at,
-                     .entered = wire_.entered,
-                     .size_bytes = wire_.size_bytes,
-                     .kind = LinkEvent::Kind::kDeparture,
-                     .flow = wire_.flow});
-  }
-  if (delay_first_ || !lost_at_random(wire_.size_bytes)) after_.push(wire_).left = at;
+  if (log_ != nullptr) record_departure(at);
+  if (delay_first_ || !lost_at_random(link().sending().size_bytes)) link().depart(at);
 }
 
 MVFSTRL_HOT void Direction::start_idle_link(TimePoint at) {
   if (opportunities_) {
     opportunities_->skip_past(at);
     link_next_ = opportunities_->next();
-  } else if (take(at)) {
+  } else if (send_next(at)) {
     wire_busy_ = true;
     link_next_ = sent_at(at);
   }
@@ -85,10 +80,25 @@ MVFSTRL_HOT bool Direction::arrive(const Packet& packet, TimePoint at) {
   return true;
 }
 
-MVFSTRL_HOT void Direction::serve_wire(TimePoint until) {
+// A wire on which packets just follow each other.
+MVFSTRL_HOT void Direction::serve_straight(TimePoint until) {
+  PacketBuffer& packets = link();
+  do {
+    packets.depart(link_next_);
+    if (packets.empty()) {
+      wire_busy_ = false;
+      link_next_ = TimePoint::never();
+      return;
+    }
+    packets.send_next_in_place();
+    link_next_ = sent_at(link_next_);
+  } while (link_next_ <= until);
+}
+
+void Direction::serve_wire(TimePoint until) {
   do {
     depart(link_next_);
-    if (take(link_next_)) {
+    if (send_next(link_next_)) {
       wire_busy_ = true;
       link_next_ = sent_at(link_next_);
     } else {
@@ -101,27 +111,17 @@ MVFSTRL_HOT void Direction::serve(TimePoint until) {
   if (link_next_ > until) return;
   if (opportunities_) {
     serve_opportunities(until);
+  } else if (straight_) {
+    serve_straight(until);
   } else {
     serve_wire(until);
-  }
-}
-
-MVFSTRL_HOT void Direction::refresh_next_event() {
-  if (!after_.empty()) {
-    next_event_ = after_.front().left + delay_after_;
-  } else if (!link_next_.is_never()) {
-    next_event_ = link_next_ + delay_after_;
-  } else if (!before_.empty()) {
-    next_event_ = before_.front().entered;
-  } else {
-    next_event_ = TimePoint::never();
   }
 }
 
 bool Direction::enter(TimePoint now, const Packet& packet) {
   counters_.entered.add(packet.size_bytes);
   if (delay_first_) return enter_delay(now, packet);
-  const bool next_is_known = !after_.empty();
+  const bool next_is_known = !link().none_departed();
   serve(now);
   const bool admitted = arrive(packet, now);
   if (!next_is_known) refresh_next_event();
@@ -138,27 +138,20 @@ bool Direction::enter_delay(TimePoint now, const Packet& packet) {
   return true;
 }
 
-bool Direction::advance(TimePoint now, Packet& out) {
-  if (now < next_event_) return false;
-  if (detour_) [[unlikely]]
-    return advance_detour(now, out);
-  // With a departed packet at hand the link can wait: what it does next comes behind that packet.
-  if (after_.empty()) {
-    run(now);
-    refresh_next_event();
-    if (now < next_event_) return false;
-  }
-  out = after_.pop();
-  counters_.delivered.add(out.size_bytes);
+bool Direction::run_and_advance(TimePoint now, Packet& out) {
+  if (detour_) return advance_detour(now, out);
+  run(now);
   refresh_next_event();
+  if (now < next_event_) return false;
+  deliver(out);
   return true;
 }
 
 // All that the link delivers by now goes into the detour before anything comes out of it.
-[[gnu::noinline]] bool Direction::advance_detour(TimePoint now, Packet& out) {
+bool Direction::advance_detour(TimePoint now, Packet& out) {
   run(now);
-  while (!after_.empty() && after_.front().left + delay_after_ <= now) {
-    const Packet packet = after_.pop();
+  while (!link().none_departed() && link().departed(0).left + delay_after_ <= now) {
+    const Packet packet = link().deliver();
     detour_->admit(packet.left + delay_after_, packet, counters_.duplicated);
   }
   const bool delivered = detour_->next() <= now;
@@ -174,8 +167,8 @@ bool Direction::advance(TimePoint now, Packet& out) {
 Tally Direction::inside() const {
   Tally total{queue_.packets(), queue_.bytes()};
   for (std::size_t i = 0; i < before_.size(); ++i) total.add(before_[i].size_bytes);
-  for (std::size_t i = 0; i < after_.size(); ++i) total.add(after_[i].size_bytes);
-  if (wire_busy_) total.add(wire_.size_bytes);
+  for (std::size_t i = 0; i < link().departed(); ++i) total.add(link().departed(i).size_bytes);
+  if (wire_busy_) total.add(link().sending().size_bytes);
   return detour_ ? total + detour_->inside() : total;
 }
 
@@ -192,7 +185,7 @@ ByteCount Direction::offered_bytes(TimePoint now) {
 
 std::size_t Direction::capacity_bytes() const {
   const std::size_t held = detour_ ? detour_->capacity_bytes() : 0;
-  return before_.capacity_bytes() + queue_.capacity_bytes() + after_.capacity_bytes() + held;
+  return before_.capacity_bytes() + link().capacity_bytes() + held;
 }
 
 void Direction::run(TimePoint until) {
@@ -217,9 +210,9 @@ void Direction::serve_opportunities(TimePoint until) {
 bool Direction::spend(TimePoint at, std::int64_t budget_bytes) {
   while (true) {
     if (!wire_busy_) {
-      if (!take(at)) return false;
+      if (!send_next(at)) return false;
       wire_busy_ = true;
-      wire_remaining_bytes_ = wire_.size_bytes;
+      wire_remaining_bytes_ = link().sending().size_bytes;
     }
     const std::int64_t sent = std::min(budget_bytes, wire_remaining_bytes_);
     wire_remaining_bytes_ -= sent;
@@ -238,11 +231,20 @@ bool Direction::admit_recorded(const Packet& packet, TimePoint at) {
   return admitted;
 }
 
-bool Direction::take_recorded(TimePoint at) {
+bool Direction::send_next_recorded(TimePoint at) {
   const Tally before = counters_.queue_drops;
-  const bool taken = queue_.take(at, wire_, counters_.queue_drops);
+  const bool taken = queue_.send_next(at, counters_.queue_drops);
   record_drops(at, before);
   return taken;
+}
+
+void Direction::record_departure(TimePoint at) {
+  const Packet& packet = link().sending();
+  log_->push_back({.at = at,
+                   .entered = packet.entered,
+                   .size_bytes = packet.size_bytes,
+                   .kind = LinkEvent::Kind::kDeparture,
+                   .flow = packet.flow});
 }
 
 void Direction::record_drops(TimePoint at, const Tally& before) {
@@ -254,7 +256,7 @@ void Direction::record_drops(TimePoint at, const Tally& before) {
 }
 
 TimePoint Direction::sent_across_change(TimePoint start) {
-  const TimePoint done = schedule_->send(start, wire_.size_bytes);
+  const TimePoint done = schedule_->send(start, link().sending().size_bytes);
   ns_per_byte_ = schedule_->ns_per_byte();
   rate_end_ = schedule_->rate_end();
   return done;

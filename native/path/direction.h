@@ -60,7 +60,14 @@ class Direction {
   // True with the next packet delivered at or before `now`; call until false. Without a detour delivery is at
   // out.left + delay for kLinkLossDelay, at out.left for kDelayLossLink; with one, called at every
   // next_event(), it is at `now`.
-  bool advance(TimePoint now, Packet& out);
+  bool advance(TimePoint now, Packet& out) {
+    if (now < next_event_) return false;
+    // With a departed packet at hand the link can wait: what it does next comes behind that packet.
+    if (link().none_departed() || detour_) [[unlikely]]
+      return run_and_advance(now, out);
+    deliver(out);
+    return true;
+  }
 
   // As of the latest call.
   const DirectionCounters& counters() const { return counters_; }
@@ -72,7 +79,10 @@ class Direction {
   // What the link could have carried from time zero to `now`, which counts as a call.
   ByteCount offered_bytes(TimePoint now);
   // From now on all that happens at the link is appended to `log`, which must outlive this; null: no more.
-  void record(LinkLog* log) { log_ = log; }
+  void record(LinkLog* log) {
+    log_ = log;
+    straight_ = is_straight();
+  }
   // Heap memory held by rings, in bytes.
   std::size_t capacity_bytes() const;
 
@@ -81,26 +91,44 @@ class Direction {
   void run(TimePoint until);
   void serve(TimePoint until);
   void serve_wire(TimePoint until);
+  void serve_straight(TimePoint until);
   void serve_opportunities(TimePoint until);
   // Spends one opportunity; false if queue and wire are empty afterwards.
   bool spend(TimePoint at, std::int64_t budget_bytes);
   bool enter_delay(TimePoint now, const Packet& packet);
   // A packet reaches the link; false if it is dropped.
   bool arrive(const Packet& packet, TimePoint at);
-  // The queue's admit() and take(), recorded.
+  // The queue's admit() and send_next(), recorded.
   bool admit(const Packet& packet, TimePoint at);
-  bool take(TimePoint at);
+  bool send_next(TimePoint at);
   bool admit_recorded(const Packet& packet, TimePoint at);
-  bool take_recorded(TimePoint at);
+  bool send_next_recorded(TimePoint at);
+  void record_departure(TimePoint at);
   void record_drops(TimePoint at, const Tally& before);
   void start_idle_link(TimePoint at);
   void depart(TimePoint at);
   bool lost_at_random(std::int64_t size_bytes);
-  void refresh_next_event();
+  bool is_straight() const { return queue_.plain() && (delay_first_ || loss_ <= 0) && log_ == nullptr; }
+  void deliver(Packet& out) {
+    out = link().deliver();
+    counters_.delivered.add(out.size_bytes);
+    refresh_next_event();
+  }
+  void refresh_next_event() {
+    next_event_ = link().none_departed() ? next_at_link() : link().departed(0).left + delay_after_;
+  }
+  TimePoint next_at_link() const {
+    if (!link_next_.is_never()) return link_next_ + delay_after_;
+    return before_.empty() ? TimePoint::never() : before_.front().entered;
+  }
+  bool run_and_advance(TimePoint now, Packet& out);
   bool advance_detour(TimePoint now, Packet& out);
-  // When wire_ has left, sent from `start` on.
+  // What is at the link: waiting, being sent, on its way behind it.
+  PacketBuffer& link() { return queue_.buffer(); }
+  const PacketBuffer& link() const { return queue_.buffer(); }
+  // When the packet being sent has left, sent from `start` on.
   TimePoint sent_at(TimePoint start) {
-    const TimePoint done = start + serialisation(wire_.size_bytes);
+    const TimePoint done = start + serialisation(link().sending().size_bytes);
     return done <= rate_end_ ? done : sent_across_change(start);
   }
   TimePoint sent_across_change(TimePoint start);
@@ -111,12 +139,12 @@ class Direction {
   TimePoint next_event_ = TimePoint::never();
   // When the link next acts: a wire's packet leaves, or an opportunity comes; never() while idle.
   TimePoint link_next_ = TimePoint::never();
-  Duration delay_after_;  // propagation behind the link
-  Packet wire_;           // the packet being sent
-  bool wire_busy_ = false;
+  Duration delay_after_;    // propagation behind the link
+  bool wire_busy_ = false;  // a packet is being sent
   bool delay_first_;
+  bool straight_ = false;  // a packet once admitted leaves, and nobody looks on
   bool millisecond_clock_;
-  std::int64_t wire_remaining_bytes_ = 0;    // of wire_, on opportunity links
+  std::int64_t wire_remaining_bytes_ = 0;    // of the packet being sent, on opportunity links
   double ns_per_byte_ = 0;                   // wires
   TimePoint rate_end_ = TimePoint::never();  // until when that holds
   double loss_;
@@ -125,7 +153,6 @@ class Direction {
   Bandwidth constant_rate_;
   Ring<Packet> before_;  // in the delay ahead of the link; entered is when they reach the link
   Queue queue_;
-  Ring<Packet> after_;                          // have left the link, not delivered yet
   std::optional<Opportunities> opportunities_;  // none: a wire
   std::unique_ptr<ScheduledWire> schedule_;     // none: opportunities, or a constant rate
   std::unique_ptr<Detour> detour_;

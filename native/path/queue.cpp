@@ -58,6 +58,13 @@ bool Queue::admit_managed(const Packet& packet, TimePoint at, Tally& drops) {
   return true;
 }
 
+bool Queue::send_managed(TimePoint now, Tally& drops) {
+  Packet next;
+  if (!take_managed(now, next, drops)) return false;
+  buffer_.send(next);
+  return true;
+}
+
 bool Queue::take_managed(TimePoint now, Packet& out, Tally& drops) {
   if (auto* codel = std::get_if<Codel>(&discipline_)) return codel->take(now, buffer_, out, drops);
   if (auto* mahimahi_codel = std::get_if<MahimahiCodel>(&discipline_)) {

@@ -23,9 +23,10 @@ class Queue {
   Queue(const QueueConfig& config, Rng rng);
 
   bool empty() const { return buffer_.empty(); }
+  // Nothing is dropped once it is admitted: infinite or drop-tail.
+  bool plain() const { return plain_; }
   std::int64_t packets() const { return buffer_.packets(); }
   std::int64_t bytes() const { return buffer_.bytes(); }
-  std::size_t capacity_bytes() const { return buffer_.capacity_bytes(); }
 
   // Offers a packet that arrives at `at`, which becomes its `entered`. False if it was dropped; every packet
   // dropped, this one or older ones, is added to `drops`.
@@ -39,13 +40,24 @@ class Queue {
     return true;
   }
 
-  // Takes out the packet to be sent next. False if none is left, which an active discipline may bring about.
-  bool take(TimePoint now, Packet& out, Tally& drops) {
-    if (!plain_) return take_managed(now, out, drops);
+  // The next packet to be sent becomes buffer().sending(). False if none is left, which an active discipline
+  // may bring about.
+  bool send_next(TimePoint now, Tally& drops) {
+    if (!plain_) return send_managed(now, drops);
     if (buffer_.empty()) return false;
-    out = buffer_.pop();
+    buffer_.send(buffer_.pop());
     return true;
   }
+  // The same, and forgets it.
+  bool take(TimePoint now, Packet& out, Tally& drops) {
+    if (!send_next(now, drops)) return false;
+    out = buffer_.sending();
+    return true;
+  }
+
+  // What waits, and what has been sent.
+  PacketBuffer& buffer() { return buffer_; }
+  const PacketBuffer& buffer() const { return buffer_; }
 
  private:
   using Discipline = std::variant<std::monostate, Codel, Pie, MahimahiCodel, MahimahiPie>;
@@ -55,11 +67,12 @@ class Queue {
     return buffer_.packets() < max_packets_ && buffer_.bytes() + packet.size_bytes <= max_bytes_;
   }
   bool admit_managed(const Packet& packet, TimePoint at, Tally& drops);
+  bool send_managed(TimePoint now, Tally& drops);
   bool take_managed(TimePoint now, Packet& out, Tally& drops);
   void drop_from_head(Tally& drops);
 
   PacketBuffer buffer_;
-  bool plain_;  // infinite or drop-tail: nothing but limits
+  bool plain_;
   std::int64_t max_packets_;
   std::int64_t max_bytes_;
   Discipline discipline_;
