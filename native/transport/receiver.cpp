@@ -33,23 +33,8 @@ Receiver::Receiver(const TransportConfig& config, Duration path_rtt) : config_(c
   ack_timeout_ = wheel_timeout(std::max(config_.ack_timer_tick, wanted), config_.ack_timer_tick);
 }
 
-inline void Receiver::count(TimePoint now, bool newest, bool at_once) {
-  ++packets_received_;
-  if (newest) largest_time_ = now;
-  if (++unacknowledged_ >= config_.ack_threshold || at_once) {
-    ack_deadline_ = std::min(ack_deadline_, now);
-  } else if (ack_deadline_.is_never()) {
-    ack_deadline_ = now + ack_timeout_;
-  }
-}
-
-void Receiver::on_packet(TimePoint now, std::uint64_t packet_number) {
-  const bool handshake = packet_number < static_cast<std::uint64_t>(config_.handshake_packets);
-  if (!ranges_.empty() && packet_number == ranges_.back().last + 1 && !handshake) [[likely]] {
-    ranges_.back().last = packet_number;
-    count(now, /*newest=*/true, /*at_once=*/false);
-    return;
-  }
+void Receiver::on_unexpected(TimePoint now, std::uint64_t packet_number) {
+  const auto handshake_packets = static_cast<std::uint64_t>(config_.handshake_packets);
   const std::uint64_t expected = ranges_.empty() ? packet_number : ranges_.back().last + 1;
   const std::uint64_t distance =
       packet_number > expected ? packet_number - expected : expected - packet_number;
@@ -57,8 +42,11 @@ void Receiver::on_packet(TimePoint now, std::uint64_t packet_number) {
     ++duplicates_received_;  // RFC 9000 section 12.3: not processed further
     return;
   }
-  const bool at_once = handshake || distance > static_cast<std::uint64_t>(config_.ack_reordering);
-  count(now, packet_number == ranges_.back().last, at_once);
+  const std::uint64_t newest = ranges_.back().last;
+  expected_ = newest + 1 >= handshake_packets ? newest + 1 : kNoPacket;
+  const bool at_once =
+      packet_number < handshake_packets || distance > static_cast<std::uint64_t>(config_.ack_reordering);
+  count(now, packet_number == newest, at_once);
 }
 
 bool Receiver::take_ack(TimePoint now, AckFrame& out) {

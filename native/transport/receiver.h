@@ -6,6 +6,7 @@
 // all packets of one instant to on_packet() and ask take_ack() after the last.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -22,7 +23,15 @@ class Receiver {
   // to nothing that is acknowledged. Zero: unknown, as short a timer as the wheel allows.
   explicit Receiver(const TransportConfig& config, Duration path_rtt = Duration::zero());
 
-  void on_packet(TimePoint now, std::uint64_t packet_number);
+  void on_packet(TimePoint now, std::uint64_t packet_number) {
+    if (packet_number != expected_) [[unlikely]] {
+      on_unexpected(now, packet_number);
+      return;
+    }
+    ++expected_;
+    ranges_.back().last = packet_number;
+    count(now, /*newest=*/true, /*at_once=*/false);
+  }
   // When an ACK is due unless more packets arrive: now (a packet made it due), when the ACK timer fires, or
   // never.
   TimePoint next_timer() const { return ack_deadline_; }
@@ -33,7 +42,18 @@ class Receiver {
   std::uint64_t duplicates_received() const { return duplicates_received_; }
 
  private:
-  void count(TimePoint now, bool newest, bool at_once);
+  static constexpr std::uint64_t kNoPacket = UINT64_MAX;
+
+  void on_unexpected(TimePoint now, std::uint64_t packet_number);
+  void count(TimePoint now, bool newest, bool at_once) {
+    ++packets_received_;
+    if (newest) largest_time_ = now;
+    if (++unacknowledged_ >= config_.ack_threshold || at_once) {
+      ack_deadline_ = std::min(ack_deadline_, now);
+    } else if (ack_deadline_.is_never()) {
+      ack_deadline_ = now + ack_timeout_;
+    }
+  }
   bool insert(std::uint64_t packet_number);
   bool insert_below_newest(std::uint64_t packet_number);
   void append_range(std::uint64_t packet_number);
@@ -45,7 +65,9 @@ class Receiver {
   TimePoint largest_time_;
   std::uint64_t packets_received_ = 0;
   std::uint64_t duplicates_received_ = 0;
-  std::int32_t unacknowledged_ = 0;     // packets since the last ACK
+  std::int32_t unacknowledged_ = 0;  // packets since the last ACK
+  // The number after the newest, if that is an ordinary packet, which makes no ACK due at once; else none.
+  std::uint64_t expected_ = kNoPacket;
   std::vector<AckRange> ranges_;        // rising; old ones are let go of
   std::int64_t older_ranges_ = 0;       // ranges ever begun, without the newest one
   std::int64_t older_range_bytes_ = 0;  // what they take in a frame
