@@ -80,8 +80,8 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
   }
 }
 
-TimePoint Simulation::next_event() const {
-  TimePoint next = std::min(data_.next_event(), acks_.next_event());
+TimePoint Simulation::next_beside_data() const {
+  TimePoint next = acks_.next_event();
   for (const Flow& flow : flows_) next = std::min(next, flow.next());
   if (cross_) {
     next = std::min(next, cross_->next_source());
@@ -94,10 +94,14 @@ void Simulation::run_until(TimePoint until) {
   assert(until >= now_);
   interrupted_ = false;
   while (!interrupted_) {
-    const TimePoint next = next_event();
-    if (next > until) break;
-    now_ = std::max(now_, next);
-    if (data_.next_event() <= now_) deliver_data();
+    const TimePoint next = next_beside_data();
+    if (data_.next_event() <= std::min(next, until)) {
+      deliver_data(std::min(next, until));
+    } else if (next <= until) {
+      now_ = std::max(now_, next);
+    } else {
+      break;
+    }
     if (acks_.next_event() <= now_) deliver_acks();
     for (Flow& flow : flows_) {
       if (flow.next() <= now_) serve_flow(flow);
@@ -107,15 +111,18 @@ void Simulation::run_until(TimePoint until) {
   if (!interrupted_) now_ = until;
 }
 
-void Simulation::deliver_data() {
-  Packet packet;
-  while (data_.next_event() <= now_ && data_.advance(now_, packet)) {
-    if (packet.flow < flows_.size()) [[likely]] {
-      arrive(flows_[packet.flow], packet);
-    } else {
-      arrive_cross(packet);
-    }
-  }
+// Nine arrivals in ten call for nothing else: so data is let in instant by instant until an acknowledgement
+// is due, or `limit` reached, when something else happens.
+void Simulation::deliver_data(TimePoint limit) {
+  do {
+    now_ = std::max(now_, data_.next_event());
+    Packet packet;
+    while (data_.advance(now_, packet)) limit = std::min(limit, arrive(packet));
+  } while (now_ < limit && data_.next_event() <= limit);
+  if (limit <= now_) send_due_acks();
+}
+
+void Simulation::send_due_acks() {
   for (Flow& flow : flows_) {
     if (flow.receiver.next_timer() <= now_) send_acks(flow);
   }
@@ -132,10 +139,15 @@ void Simulation::count_arrival(Flow& flow, const Packet& packet) {
     flow.delivered_late += ByteCount(packet.size_bytes);
 }
 
-void Simulation::arrive(Flow& flow, const Packet& packet) {
+// Returns when it is to be acknowledged.
+TimePoint Simulation::arrive(const Packet& packet) {
+  if (packet.flow >= flows_.size()) [[unlikely]]
+    return arrive_cross(packet);
+  Flow& flow = flows_[packet.flow];
   if (!packet.copy) [[likely]]
     count_arrival(flow, packet);
   flow.receiver.on_packet(now_, packet.id);
+  return flow.receiver.next_timer();
 }
 
 void Simulation::send_acks(Flow& flow) {
@@ -234,11 +246,12 @@ void Simulation::pump(std::size_t index) {
 
 // --- cross traffic
 
-void Simulation::arrive_cross(const Packet& packet) {
+TimePoint Simulation::arrive_cross(const Packet& packet) {
   if (!packet.copy) cross_->on_arrival(packet);
-  if (Connection* connection = cross_->find(packet.flow)) {
-    connection->flow.receiver.on_packet(now_, packet.id);
-  }
+  Connection* connection = cross_->find(packet.flow);
+  if (connection == nullptr) return TimePoint::never();
+  connection->flow.receiver.on_packet(now_, packet.id);
+  return connection->flow.receiver.next_timer();
 }
 
 void Simulation::ack_connection(const Packet& packet) {

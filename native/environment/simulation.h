@@ -71,21 +71,23 @@ class Simulation {
   std::vector<TrafficOutcome> traffic_outcomes();
 
  private:
-  TimePoint next_event() const;
-  void deliver_data();
+  // When something other than an arrival of data happens.
+  TimePoint next_beside_data() const;
+  void deliver_data(TimePoint limit);
+  void send_due_acks();
   void deliver_acks();
   void serve_flow(Flow& flow);
   void send_data(Flow& flow);
   void enter_data(Flow& flow, const Packet& packet);
   void send_acks(Flow& flow);
   void receive_ack(Flow& flow, std::uint64_t sequence);
-  void arrive(Flow& flow, const Packet& packet);
+  TimePoint arrive(const Packet& packet);
   static void count_arrival(Flow& flow, const Packet& packet);
   void start_flow(Flow& flow);
   Tally sent(Flow& flow) const;
   void stop_flow(Flow& flow);
   void drain_link();
-  void arrive_cross(const Packet& packet);
+  TimePoint arrive_cross(const Packet& packet);
   void ack_connection(const Packet& packet);
   void serve_cross();
   FlowOutcome outcome(Flow& flow, const PathCounters& at_end, const DirectionCounters& drained) const;
