@@ -28,7 +28,7 @@ _ALL = ("h128_mlp", "h128_lstm", "h512_mlp", "h512_lstm")
 _NO_MEMORY = ("h128_mlp", "h512_mlp")
 
 KNOWN: tuple[Peer, ...] = (
-    Peer("ours", "environment", "this commit", "tools/peers/ours_flow.py"),
+    Peer("ours", "environment", "this commit", "tools/peer_ours.py"),
     Peer("ours-gymnasium", "environment", "this commit", "tools/peers/ours_gymnasium_flow.py"),
     Peer(
         "ns-3",

@@ -1,15 +1,10 @@
-"""Our native environment: CUBIC with the full transport, the agent's statistics and observations included."""
+"""Our native environment among the simulators: CUBIC with the full transport, statistics and observations."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TOOLS))
-
-from bench import BUILD, build_native  # noqa: E402
+from bench import BUILD, build_native
 
 RATES = ('_12mbps"', '_100mbps"')
 
