@@ -6,13 +6,18 @@ import itertools
 import os
 import re
 import signal
+import subprocess
+import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributed import TCPStore
 
 from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
 from mvfstrl.agents.impala.learner import Learner
@@ -20,8 +25,11 @@ from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.checkpoint import checkpoints_in, load_checkpoint
-from mvfstrl.distributed import Group, Ranks, from_environment
+from mvfstrl.config import compose
+from mvfstrl.distributed import Group, Launch, Ranks, from_environment
 from mvfstrl.errors import CheckpointError, ConfigError
+from mvfstrl.stopping import StopRequest
+from mvfstrl.train import make_setup
 from tests.fake_environment import FakeVectorEnvironment
 from tests.ranks import LIMIT_S, Workers
 
@@ -261,3 +269,108 @@ def test_the_place_is_read_from_the_environment() -> None:
 def test_a_place_that_cannot_be_is_refused(changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_environment({**WHOLE, **changes})
+
+
+def shares(envs: int, batch: int, ranks: int) -> None:
+    group = Ranks()
+    group.size = ranks
+    overrides = [f"actors.envs={envs}", "actors.groups=2", f"agent.batch_size={batch}", "tracker=none"]
+    cfg = compose(["agent=impala", "env=constant", *overrides])
+    assert isinstance(cfg.agent, ImpalaConfig)
+    setup = make_setup(cfg, cfg.agent, Path(), ranks=group)
+    environment = setup.make_environment(1)
+    assert environment.num_envs == envs // ranks
+    assert environment.group_size % setup.siblings == 0
+    environment.close()
+
+
+def test_environments_and_batches_are_those_of_all_ranks() -> None:
+    shares(12, 6, 3)
+    with pytest.raises(ConfigError, match=r"actors\.envs: 10 in 2 groups do not split over 3 ranks"):
+        shares(10, 6, 3)
+    with pytest.raises(ConfigError, match=r"agent\.batch_size: 8 unrolls do not split over 3 ranks"):
+        shares(12, 8, 3)
+
+
+def test_a_repeated_interrupt_is_one_for_a_while() -> None:
+    with StopRequest(patience_s=60.0) as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # the terminal's, sent on by torchrun
+        assert stop.requested
+
+
+def test_the_leader_tells_what_to_train_until_nothing_follows() -> None:
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    heard: list[Any] = []
+    follower = Launch(store, 1, 2)
+
+    def listen() -> None:
+        while (job := follower.next_job()) is not None:
+            heard.append(job)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    leader = Launch(store, 0, 2)
+    leader.announce({"seed": 1})
+    leader.announce({"seed": 2})
+    leader.dismiss()
+    leader.dismiss()
+    thread.join(LIMIT_S)
+    assert heard == [{"seed": 1}, {"seed": 2}]
+
+
+# --- run.py under torchrun ---
+
+ROOT = Path(__file__).parents[1]
+TINY = [
+    "agent=impala",
+    "env=constant",
+    "tracker=none",
+    "actors.envs=8",
+    "actors.threads=1",
+    "agent.network.hidden_size=8",
+    "agent.unroll_length=20",
+    "agent.batch_size=4",
+    "env.episode_ms=3000",
+]
+
+
+def torchrun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.Popen(
+        [*command, str(ROOT / "run.py"), *TINY, *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_torchrun_trains_stops_and_leaves_one_folder(tmp_path: Path) -> None:
+    process = torchrun(tmp_path, "total_steps=100_000_000", "agent.checkpoint_steps=1_000_000_000")
+    deadline = time.monotonic() + LIMIT_S
+    try:
+        while not any(file.stat().st_size for file in tmp_path.glob("outputs/*/*/metrics.jsonl")):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "no metrics in time"
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)  # torchrun passes it on to both
+        output, _ = process.communicate(timeout=LIMIT_S)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    (run,) = tmp_path.glob("outputs/*/*")  # not one a rank
+    content = load_checkpoint(run)
+    assert content["ranks"] == 2
+    assert content["step"] > 0
+    assert len(list((run / "checkpoints").iterdir())) == 1
+    assert output.count("stopped at step") == 1
+    assert "error:" not in output
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
+
+
+def test_other_modes_are_refused_under_torchrun_once(tmp_path: Path) -> None:
+    output, _ = torchrun(tmp_path, "mode=test", "checkpoint=.").communicate(timeout=LIMIT_S)
+    assert output.count("error: mode: test runs alone, and WORLD_SIZE=2 ranks were started") == 1
