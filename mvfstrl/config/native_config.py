@@ -12,7 +12,7 @@ from mvfstrl.agents.base import AgentConfig
 from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
 from mvfstrl.config.ranges import parse_range
 from mvfstrl.config.scenarios import native_scenario
-from mvfstrl.config.schema import Config
+from mvfstrl.config.schema import ActionsConfig, Config, HistoryConfig
 from mvfstrl.errors import ConfigError
 from mvfstrl.native_defaults import native_default
 
@@ -29,13 +29,8 @@ def native_config(cfg: Config, agent: AgentConfig | None = None) -> dict[str, An
             for i, traffic in enumerate(cfg.env.cross_traffic)
         ],
         "transport": cfg.transport,
-        "observation": {
-            "window_kind": cfg.history.window_kind,
-            "window_ms": cfg.history.window_ms,
-            "window_events": cfg.history.window_events,
-            "history": cfg.history.length,
-        },
-        "actions": _actions(cfg),
+        "observation": native_observation(cfg.history),
+        "actions": native_actions(cfg.actions),
         "reward": asdict(cfg.reward),
         "action_delay": _action_delay(cfg.env.action_delay_ms),
         "episode_ms": cfg.env.episode_ms,
@@ -128,8 +123,17 @@ def _action_delay(given: Any) -> dict[str, Any]:
     return {"kind": "uniform", "low_ms": delay["low"], "high_ms": delay["high"]}
 
 
-def _actions(cfg: Config) -> dict[str, Any]:
-    actions = asdict(cfg.actions)
+def native_observation(history: HistoryConfig) -> dict[str, Any]:
+    return {
+        "window_kind": history.window_kind,
+        "window_ms": history.window_ms,
+        "window_events": history.window_events,
+        "history": history.length,
+    }
+
+
+def native_actions(config: ActionsConfig) -> dict[str, Any]:
+    actions = asdict(config)
     choices = [_signed(choice) for choice in actions.pop("choices")]
     if not choices or choices[0] != "0":
         raise ConfigError(f"actions.choices: the first action must be 0 (keep the window), got {choices}")
