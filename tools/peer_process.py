@@ -28,12 +28,8 @@ def run_peer(
     an error's message. Ends it with all its processes after `limit_s` of CPU time, or ten times that on the
     clock.
     """
-    variables = {
-        **os.environ,
-        **dict.fromkeys(ONE_THREAD, "1"),
-        "PYTHONUNBUFFERED": "1",
-        **(environment or {}),
-    }
+    added = {**dict.fromkeys(ONE_THREAD, "1"), "PYTHONUNBUFFERED": "1", **(environment or {})}
+    variables = os.environ | added
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         try:
             # A session of its own: what it starts can be found, counted and ended together.
