@@ -143,7 +143,8 @@ def test_a_peer_that_hangs_is_ended_with_its_children(process: ModuleType, tmp_p
     assert gone(int(pid_file.read_text()))
 
 
-def test_ctrl_c_ends_the_peer_and_shows_what_there_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_peer_and_shows_what_there_is(tmp_path: Path, sign: signal.Signals) -> None:
     pid_file = tmp_path / "pid"
     child = script(tmp_path, "child.py", CHILD)
     good = script(tmp_path, "good.py", FIGURE)
@@ -155,7 +156,7 @@ def test_ctrl_c_ends_the_peer_and_shows_what_there_is(tmp_path: Path) -> None:
         while not (pid_file.exists() and pid_file.read_text()):
             assert tool.poll() is None
             time.sleep(0.05)
-        tool.send_signal(signal.SIGINT)
+        tool.send_signal(sign)
         out, _ = tool.communicate()
     assert tool.returncode == 130
     assert "interrupted" in out
@@ -231,7 +232,7 @@ def test_a_flow_is_told_in_windows_and_packets(
 ) -> None:
     flow = load("flow", monkeypatch)
     monkeypatch.setattr(sys, "argv", ["peer", "--seconds=1"])
-    flow.report(lambda mbps, seconds: (0.5, 35_000.0), 12)
+    flow.report(lambda mbps, seconds: (1.0, 70_000.0), 12, flows=2)
     figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(f["name"], f["value"]) for f in figures] == [
         ("windows_per_second_12mbps", 600.0),

@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import shlex
+import signal
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -207,6 +208,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
+    # Also where a shell has started this in the background, which ignores SIGINT.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     parts = options.parts or PARTS
     peers = [p for p in KNOWN if p.part in parts and (options.only is None or p.name in options.only)]
     run = Run(options, Console(stderr=options.json, width=None if sys.stdout.isatty() else 160))

@@ -20,18 +20,19 @@ FULL = 0.7
 """A flow that leaves more of the link idle is no measure of the others."""
 
 Simulate = Callable[[int, float], tuple[float, float]]
-"""Mbit/s, simulated seconds -> CPU seconds, packets delivered."""
+"""Mbit/s, seconds to simulate -> CPU seconds, packets delivered."""
 
 
-def report(simulate: Simulate, mbps: int) -> None:
-    """Simulates episodes for about `--seconds` of CPU time and prints the two figures of this rate."""
+def report(simulate: Simulate, mbps: int, flows: int = 1) -> None:
+    """Simulates episodes for about `--seconds` of CPU time and prints the figures of this rate. `flows`: how
+    many `simulate` plays at a time, each on a link of its own."""
     parser = argparse.ArgumentParser(description="one simulator, one flow; see tools/peers/flow.py")
     parser.add_argument("--seconds", type=float, default=20.0, help="CPU time a rate")
     budget = parser.parse_args().seconds
     cpu = packets = simulated = 0.0
     while cpu < budget:
         more_cpu, more_packets = simulate(mbps, EPISODE_S)
-        cpu, packets, simulated = cpu + more_cpu, packets + more_packets, simulated + EPISODE_S
+        cpu, packets, simulated = cpu + more_cpu, packets + more_packets, simulated + flows * EPISODE_S
     used = packets * PACKET * 8 / (mbps * 1e6 * simulated)
     if not FULL <= used <= 1.01:
         raise SystemExit(
