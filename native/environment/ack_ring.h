@@ -18,7 +18,9 @@ class AckRing {
   // The slot of the next frame, to be filled. It counts only once push() is called.
   AckFrame& back() {
     if (head_ - tail_ == slots_.size()) grow();
-    return slots_[head_ & (slots_.size() - 1)];
+    AckFrame& frame = slots_[head_ & (slots_.size() - 1)];
+    frame.ranges.reserve(kRoom);
+    return frame;
   }
   // Returns the frame's sequence number.
   std::uint64_t push() { return head_++; }
@@ -30,6 +32,10 @@ class AckRing {
   std::size_t capacity() const { return slots_.size(); }
 
  private:
+  // Ranges of a frame that has lost packets to tell of: mvfst lists as many. With that room from the start no
+  // frame allocates twice.
+  static constexpr std::size_t kRoom = 64;
+
   void grow() {
     std::vector<AckFrame> larger(slots_.size() * 2);
     for (std::uint64_t i = tail_; i < head_; ++i) {
@@ -38,7 +44,7 @@ class AckRing {
     slots_ = std::move(larger);
   }
 
-  std::vector<AckFrame> slots_ = std::vector<AckFrame>(64);
+  std::vector<AckFrame> slots_ = std::vector<AckFrame>(8);
   std::uint64_t head_ = 0;  // next to be written
   std::uint64_t tail_ = 0;  // oldest that may still arrive
 };

@@ -21,12 +21,14 @@ Duration DelayHistogram::percentile(double p) const {
   const auto rank =
       std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(p * static_cast<double>(n))));
   std::uint64_t seen = 0;
-  for (std::size_t bin = 0; bin < kBins; ++bin) {
+  for (std::size_t bin = 0; bin < bins_.size(); ++bin) {
     seen += bins_[bin];
     if (seen >= rank) return middle_of(bin);
   }
-  return middle_of(kBins - 1);
+  return middle_of(bins_.size() - 1);
 }
+
+void DelayHistogram::grow(std::size_t bin) { bins_.resize(((bin >> kSubBits) + 1) << kSubBits); }
 
 Duration DelayHistogram::middle_of(std::size_t bin) {
   // bin_of maps [kSubBins << shift, 2 kSubBins << shift) onto bins from (shift + 1) kSubBins.

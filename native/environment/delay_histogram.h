@@ -1,11 +1,11 @@
-// Percentiles of packet delays at the cost of one increment a packet: a histogram of fixed size, linear up to
-// 2 ms and logarithmic above.
+// Percentiles of packet delays at the cost of one increment a packet: a histogram, linear up to 2 ms and
+// logarithmic above, that is as long as the longest delay asks for: 2 kB for 60 ms.
 #pragma once
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "common/units.h"
 
@@ -18,7 +18,10 @@ class DelayHistogram {
   // A negative delay counts as zero.
   void add(Duration delay) {
     const auto ns = static_cast<std::uint64_t>(delay.ns() > 0 ? delay.ns() : 0);
-    ++bins_[bin_of(ns >> kUnitBits)];
+    const std::size_t bin = bin_of(ns >> kUnitBits);
+    if (bin >= bins_.size()) [[unlikely]]
+      grow(bin);
+    ++bins_[bin];
     sum_ns_ += ns;
   }
 
@@ -33,7 +36,6 @@ class DelayHistogram {
   static constexpr unsigned kUnitBits = 14;  // 16.384 us
   static constexpr unsigned kSubBits = 6;    // bins an octave, as a power of two
   static constexpr std::uint64_t kLinear = 1U << (kSubBits + 1);
-  static constexpr std::size_t kBins = (64 - kUnitBits - kSubBits + 1) << kSubBits;
 
   static std::size_t bin_of(std::uint64_t units) {
     if (units < kLinear) return static_cast<std::size_t>(units);
@@ -41,8 +43,10 @@ class DelayHistogram {
     return (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(units >> shift);
   }
   static Duration middle_of(std::size_t bin);
+  // To whole octaves, `bin` in the last.
+  void grow(std::size_t bin);
 
-  std::array<std::uint32_t, kBins> bins_{};
+  std::vector<std::uint32_t> bins_;
   std::uint64_t sum_ns_ = 0;  // 580 years of delay
 };
 
