@@ -1,5 +1,6 @@
 """The native core's Python face; native/bindings is where it is made."""
 
+from collections.abc import Callable
 from typing import Any, overload
 
 import numpy as np
@@ -182,6 +183,28 @@ def play_logged(
 ) -> dict[str, dict[str, NDArray[Any]]]:
     """One episode of controllers that need no actions: what happened at `uplink` and `downlink`, in columns
     `kind` (0 arrival, 1 drop, 2 departure), `at_ns`, `entered_ns`, `packets`, `bytes`."""
+
+def guard_config(guard: dict[str, Any] = {}) -> dict[str, Any]:
+    """Every knob of the guard beside a policy (native/policy/guard.h): as given, else its default."""
+
+def play_local(
+    config: dict[str, Any],
+    policy: PolicyModel,
+    *,
+    seeds: list[int],
+    scenarios: list[int],
+    jobs: list[int] = [],
+    num_threads: int = 1,
+    guard: dict[str, Any] = {},
+    record_series: bool = False,
+    record_events: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Plays an episode a seed, in the scenario of that index, on threads of its own, and returns the reports
+    that `VectorEnvironment.drain_episodes` would. `jobs`: by scenario, the index that it had in the policy's
+    training, -1 for none. `progress(episodes, decisions)`, of those done so far, is called now and then and
+    may raise to stop. Reports of guarded flows have `guard`: `fallbacks` by reason, `returns`, `decisions`,
+    `shadowed`, `fallback_share` of the time, `events`."""
 
 class PolicyFileError(ValueError):
     """`FILE: what is wrong with it`."""

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bindings/event_log.h"
+#include "bindings/report.h"
 #include "bindings/step_rows.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
@@ -111,20 +111,7 @@ StepBatch receive(const py::object& self, std::int32_t group) {
   return make_batch(*arrays, self);
 }
 
-py::list drain(BoundEnvironment& environment) {
-  py::list result;
-  for (const EpisodeReport& report : environment.drain_episodes()) {
-    py::object entry = to_python(to_value(report));
-    entry["seed"] = py::int_(report.seed);  // all 64 bits, unsigned
-    if (!report.events.empty()) {
-      py::list events;
-      for (const EventLog& log : report.events) events.append(event_columns(log));
-      entry["events"] = events;
-    }
-    result.append(entry);
-  }
-  return result;
-}
+py::list drain(BoundEnvironment& environment) { return report_list(environment.drain_episodes()); }
 
 py::dict tally_dict(const PathCounters& path) {
   const auto pair = [](const Tally& tally) { return py::make_tuple(tally.packets, tally.bytes); };

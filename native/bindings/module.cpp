@@ -8,6 +8,7 @@ void bind_environment(pybind11::module_& module);
 void bind_observe(pybind11::module_& module);
 void bind_link_log(pybind11::module_& module);
 void bind_policy(pybind11::module_& module);
+void bind_local(pybind11::module_& module);
 
 }  // namespace mvfstrl
 
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_native, module) {
   mvfstrl::bind_observe(module);
   mvfstrl::bind_link_log(module);
   mvfstrl::bind_policy(module);
+  mvfstrl::bind_local(module);
 }

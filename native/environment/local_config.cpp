@@ -29,7 +29,7 @@ static void validate(const GuardConfig& g, const std::string& path) {
   }
 }
 
-Value default_guard() { return ConfigWriter::write(GuardConfig{}); }
+Value guard_value(const GuardConfig& guard) { return ConfigWriter::write(guard); }
 
 GuardConfig parse_guard(const Value& value) { return ConfigReader::read<GuardConfig>(value, "guard"); }
 

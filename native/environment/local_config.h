@@ -6,7 +6,7 @@
 
 namespace mvfstrl {
 
-Value default_guard();
+Value guard_value(const GuardConfig& guard);
 
 // Knobs may be left out. Throws ConfigError naming the dotted key, `guard.` first.
 GuardConfig parse_guard(const Value& value);
