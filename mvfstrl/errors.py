@@ -13,3 +13,10 @@ class ConfigError(MvfstrlError):
 
 class CheckpointError(MvfstrlError):
     """A checkpoint that is missing, torn or of another spec."""
+
+
+class MissingExtraError(MvfstrlError):
+    """Something optional was asked for whose packages are not installed."""
+
+    def __init__(self, key: str, extra: str, error: ImportError) -> None:
+        super().__init__(f"{key}: {error.name} is not installed; pip install 'mvfst-rl[{extra}]' brings it")

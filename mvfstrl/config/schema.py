@@ -19,6 +19,7 @@ from mvfstrl.native_defaults import native, native_range
 class Mode(StrEnum):
     train = "train"
     test = "test"
+    test_local = "test_local"
     trace = "trace"
     report = "report"
 
@@ -290,6 +291,45 @@ class TestConfig:
 
 
 @dataclass
+class ExportConfig:
+    """Further forms of a policy that mode=trace writes, and mode=train at its end; docs/inference.md tells of
+    them."""
+
+    onnx: bool = False
+    """`policy.onnx`, for onnxruntime and others. Needs the extra `export`."""
+    aoti: bool = False
+    """`policy.pt2`: machine code by AOTInductor, for libtorch. Needs a C++ compiler."""
+
+
+@dataclass
+class LocalConfig:
+    """mode=test_local: the exported policy as the native core runs it."""
+
+    precision: str = "auto"
+    """Of the weights: fp32, or bf16 (all but the last layer's). auto: as the file is; fp32 where a checkpoint
+    is exported first."""
+    instructions: str = "auto"
+    """Of the processor: portable, avx2, avx512. auto: the best that it has."""
+
+
+@dataclass
+class GuardConfig:
+    """What stands beside an exported policy, flow by flow (docs/guard.md)."""
+
+    enabled: bool = field(default_factory=native("guard.enabled"))
+    max_latency_ms: float = field(default_factory=native("guard.max_latency_ms"))
+    """An answer that takes longer is late."""
+    pinned_windows: int = field(default_factory=native("guard.pinned_windows"))
+    """So many decisions in a row that ask for the window's upper, or lower, bound are too many."""
+    fallback: Any = field(default_factory=native("guard.fallback.kind"))
+    """The classic scheme that takes over: its name, or `{kind: cubic, beta: 0.5}` with its knobs."""
+    return_after: int = field(default_factory=native("guard.return_after"))
+    """Healthy decisions in a row until the policy is back; twice as many each time that it relapses..."""
+    max_return_after: int = field(default_factory=native("guard.max_return_after"))
+    """...up to so many. One that has driven for so many decisions is forgiven."""
+
+
+@dataclass
 class ActorsConfig:
     """The simulated environments that gather experience."""
 
@@ -321,7 +361,8 @@ class Config:
     deterministic: bool = False
     """Two runs of one seed give identical checkpoints (CPU; actors and learner take turns)."""
     checkpoint: str | None = None
-    """File (or run directory) that mode=test and mode=trace load; mode=train starts from its weights."""
+    """File (or run directory) that mode=test and mode=trace load; mode=train starts from its weights;
+    mode=test_local takes a policy.mvfstrl too."""
     resume: Resume = Resume.auto
     test_after_train: bool = True
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -334,5 +375,8 @@ class Config:
     and meanings are those of native/transport/config.h."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     test: TestConfig = field(default_factory=TestConfig)
+    local: LocalConfig = field(default_factory=LocalConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
     actors: ActorsConfig = field(default_factory=ActorsConfig)
     ranks: RanksConfig = field(default_factory=RanksConfig)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 from pathlib import Path
 
 from mvfstrl.agents.impala import config as impala
 from mvfstrl.agents.schemes import SCHEMES
-from mvfstrl.config.native_config import native_config
+from mvfstrl.config.native_config import native_config, native_guard
 from mvfstrl.config.schema import Config, Mode
-from mvfstrl.errors import ConfigError
+from mvfstrl.errors import ConfigError, MissingExtraError
 
 LEARNERS = ("impala",)
+PRECISIONS = ("fp32", "bf16")
 TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle", "omniscient")
 
 
@@ -21,8 +23,11 @@ def validate(cfg: Config, run: Path) -> None:
     _check_numbers(cfg)
     _check_mode(cfg, run)
     _check_agent(cfg)
-    if cfg.mode is Mode.test or cfg.test_after_train:
+    if cfg.mode in (Mode.test, Mode.test_local) or cfg.test_after_train:
         _check_test(cfg)
+    _check_local(cfg)
+    if cfg.export.onnx:
+        _check_extra("export.onnx", "export", "onnx", "onnxruntime")
     _check_traces(cfg)
     _check_native(cfg)
 
@@ -30,6 +35,14 @@ def validate(cfg: Config, run: Path) -> None:
 def _need(ok: bool, key: str, rule: str, value: object) -> None:
     if not ok:
         raise ConfigError(f"{key}: must be {rule}, got {value!r}")
+
+
+def _check_extra(key: str, extra: str, *modules: str) -> None:
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise MissingExtraError(key, extra, error) from error
 
 
 def _check_numbers(cfg: Config) -> None:
@@ -74,6 +87,23 @@ def _check_test(cfg: Config) -> None:
             raise ConfigError(f"test.policies: {name} is a scheme's name; choose another for {path}")
         if not Path(path).exists():
             raise ConfigError(f"test.policies.{name}: no such file: {path}")
+
+
+def _check_local(cfg: Config) -> None:
+    """Of the guard, the core checks all again."""
+    from mvfstrl import _native
+
+    for key, value, known in (
+        ("local.precision", cfg.local.precision, ("auto", *PRECISIONS)),
+        ("local.instructions", cfg.local.instructions, ("auto", *_native.instruction_sets())),
+    ):
+        _need(value in known, key, f"one of {', '.join(known)}", value)
+    try:
+        _native.guard_config(native_guard(cfg))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if cfg.mode is Mode.test_local and cfg.test.shuffle_observations:
+        raise ConfigError("test.shuffle_observations: mode=test plays it, mode=test_local does not")
 
 
 def _check_mode(cfg: Config, run: Path) -> None:
