@@ -146,6 +146,14 @@ def agrees(name: str, agreement: Agreement) -> bool:
     return agreement.same_actions >= SAME_ACTIONS
 
 
+def describe(name: str, agreement: Agreement) -> str:
+    verdict = "agrees" if agrees(name, agreement) else "DIFFERS"
+    return (
+        f"{name:15} {verdict}: {agreement.decisions} decisions, logits within "
+        f"{agreement.worst_difference:.1e}, same action in {agreement.same_actions:.4%}"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m mvfstrl.agreement",
@@ -164,11 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for name, agreement in found.items():
-        verdict = "agrees" if agrees(name, agreement) else "DIFFERS"
-        print(
-            f"{name:15} {verdict}: {agreement.decisions} decisions, logits within "
-            f"{agreement.worst_difference:.1e}, same action in {agreement.same_actions:.4%}"
-        )
+        print(describe(name, agreement))
     return 0 if all(agrees(name, agreement) for name, agreement in found.items()) else 1
 
 

@@ -1,14 +1,15 @@
-"""mode=trace: the greedy policy as TorchScript, with all that a host needs to feed it inside.
+"""mode=trace: the greedy policy for other programs, with all that a host needs to feed it inside.
 
-`policy.pt` loads with plain `torch.jit.load`, without this package. Its forward is
+`policy.mvfstrl` is for the native core (mvfstrl/policy_file.py). `policy.pt` is TorchScript: it loads with
+plain `torch.jit.load`, without this package. Its forward is
 
     logits, action, h, c = policy(observation [B, D], first [B] bool, h, c, job=None)
 
 with h, c from `policy.initial_state(B)` at first; `first` marks a connection's first decision, where memory
 starts empty; `job` [B] int is the scenario's index in training, for policies that were shown it (None: not
 known). The archive's extra file `spec.json` holds the observation and action spec, the configuration and the
-jobs; the same text lies beside it as `policy.json`. Before anything is left in the run directory, the file is
-read back and held against the eager network, decision by decision, over an episode of the environment.
+jobs; the same text lies beside it as `policy.json`. Before anything is left in the run directory, the files
+are read back and held against the eager network, decision by decision, over an episode of the environment.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mvfstrl import agreement, policy_file
+from mvfstrl.agreement import Agreement, NativeTwin, Twin
 from mvfstrl.checkpoint import require_same_spec
 from mvfstrl.config import Config, Mode, native_config
-from mvfstrl.errors import MvfstrlError
+from mvfstrl.config.schema import ExportConfig
 from mvfstrl.policy import NetworkPolicy, PolicyStep, load_policy
+from mvfstrl.policy_file import FORMAT, VERSION, ExportError, description_text
 from mvfstrl.rundir import RunDirectory
 
 if TYPE_CHECKING:
@@ -35,17 +39,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "mvfst-rl policy"
-VERSION = 1
 SPEC_FILE = "spec.json"
 TOLERANCE = 1e-6
-"""Largest difference of a logit, relative to the largest logit of its decision."""
+"""Largest difference of a logit of policy.pt, relative to the largest logit of its decision."""
 
 State = tuple[Tensor, Tensor]
-
-
-class ExportError(MvfstrlError):
-    """A policy that cannot be exported, or an exported one that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,9 @@ class Check:
 
     decisions: int
     worst_difference: float
-    """Of a logit, relative to its decision's largest."""
+    """Of a logit of policy.pt, relative to its decision's largest."""
+    native: float
+    """The same of policy.mvfstrl."""
 
 
 class ExportedPolicy(nn.Module):
@@ -96,46 +96,55 @@ def trace(cfg: Config, run: RunDirectory) -> float:
     alone = {**config, "flows": [{**config["flows"][0], "stop_ms": None}]}
     environment = VectorEnvironment(alone, num_envs=1, num_threads=0, seed=cfg.seed)
     try:
-        path, check = export(policy, environment, run.path)
+        path, check = export(policy, environment, run.path, cfg.export)
     finally:
         environment.close()
     print(
-        f"exported {path}: equal to the eager policy over {check.decisions} decisions, "
-        f"logits within {check.worst_difference:.1e}"
+        f"exported {path} and {policy_file.NAME}: equal to the eager policy over {check.decisions} "
+        f"decisions, logits within {check.worst_difference:.1e} and {check.native:.1e}"
     )
     return check.worst_difference
 
 
-def export(policy: NetworkPolicy, environment: VectorEnvironment, folder: Path) -> tuple[Path, Check]:
-    """Writes policy.pt and policy.json once the file on disk has proved equal to `policy`."""
+def export(
+    policy: NetworkPolicy,
+    environment: VectorEnvironment,
+    folder: Path,
+    further: ExportConfig | None = None,
+) -> tuple[Path, Check]:
+    """Writes policy.pt, policy.json, policy.mvfstrl and the `further` forms once what is on disk has proved
+    equal to `policy`.
+    """
     network = policy.network
-    text = json.dumps(description(policy), indent=2) + "\n"
+    text = description_text(policy)
     module = ExportedPolicy(PolicyStep(network).traced(), network.lstm_layers, network.hidden_size)
     scripted = torch.jit.script(module.eval())
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".policy-") as scratch:
-        partial = Path(scratch) / "policy.pt"
+        partial, native = Path(scratch) / "policy.pt", Path(scratch) / policy_file.NAME
         torch.jit.save(scripted, str(partial), _extra_files={SPEC_FILE: text})
-        exported, _ = load_exported(partial)
-        check = compare(policy, exported, environment)
+        policy_file.write(policy, native)
+        twins: dict[str, Twin] = {"policy.pt": ScriptTwin(partial), policy_file.NAME: NativeTwin(native)}
+        twins |= further_twins(policy, Path(scratch), further or ExportConfig())
+        check = compare(policy, twins, environment)
         (Path(scratch) / "policy.json").write_text(text)
-        partial.replace(folder / "policy.pt")
-        (Path(scratch) / "policy.json").replace(folder / "policy.json")
+        for name in (*twins, "policy.json"):
+            (Path(scratch) / name).replace(folder / name)
     return folder / "policy.pt", check
 
 
-def description(policy: NetworkPolicy) -> dict[str, Any]:
-    """What a host must know to feed the policy and to use its answers."""
-    network = policy.network
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "spec": policy.spec,
-        "jobs": policy.jobs,
-        "state": {"layers": network.lstm_layers, "hidden_size": network.hidden_size},
-        "trained_steps": policy.step,
-        "config": policy.config,
-    }
+def further_twins(policy: NetworkPolicy, folder: Path, forms: ExportConfig) -> dict[str, Twin]:
+    """Writes the optional forms that are asked for, each into a file of its name."""
+    twins: dict[str, Twin] = {}
+    if forms.onnx:
+        from mvfstrl import export_onnx
+
+        twins[export_onnx.NAME] = export_onnx.write(policy, folder / export_onnx.NAME)
+    if forms.aoti:
+        from mvfstrl import export_aoti
+
+        twins[export_aoti.NAME] = export_aoti.write(policy, folder / export_aoti.NAME)
+    return twins
 
 
 def load_exported(
@@ -155,32 +164,38 @@ def load_exported(
     return module, found
 
 
-def compare(policy: NetworkPolicy, exported: torch.jit.ScriptModule, environment: VectorEnvironment) -> Check:
-    """Drives an episode with the eager policy while the exported one, with a memory of its own, looks on.
+class ScriptTwin:
+    """An exported policy.pt that is shown what another policy sees."""
+
+    def __init__(self, path: Path) -> None:
+        self.module, _ = load_exported(path)
+        self.state: list[Tensor] | None = None
+
+    @torch.inference_mode()
+    def __call__(self, observation: Tensor, first: Tensor, job: Tensor) -> Tensor:
+        if self.state is None:
+            self.state = self.module.initial_state(len(observation))
+        logits: Tensor
+        logits, _, *self.state = self.module(observation, first, *self.state, job)
+        return logits
+
+
+def compare(policy: NetworkPolicy, twins: Mapping[str, Twin], environment: VectorEnvironment) -> Check:
+    """Drives an episode of one connection with the eager policy while the exported ones look on.
 
     Raises ExportError at the first decision where they differ.
     """
-    state, twin = policy.initial_state(1), exported.initial_state(1)
-    environment.reset(0)
-    decisions, worst = 0, 0.0
-    while True:
-        batch = environment.recv(0)
-        if batch.truncated[0] or batch.terminated[0]:
-            return Check(decisions, worst)
-        observation, first = (
-            torch.from_numpy(np.array(batch.observation)),
-            torch.from_numpy(np.array(batch.first)),
-        )
-        job = torch.from_numpy(np.array(batch.job))
-        logits, state = policy.logits(observation, first, job, state)
-        with torch.inference_mode():
-            twin_logits, action, *twin = exported(observation, first, *twin, job)
-        difference = float((logits - twin_logits).abs().max() / logits.abs().max().clamp(min=1e-12))
-        worst = max(worst, difference)
-        if difference > TOLERANCE or not torch.equal(action, logits.argmax(dim=-1)):
-            raise ExportError(
-                f"the exported policy differs from the eager one at decision {decisions}: "
-                f"logits {twin_logits.tolist()} against {logits.tolist()}"
-            )
-        decisions += 1
-        environment.send(0, action.to(torch.int32).numpy())
+    tolerances = dict.fromkeys(twins, agreement.TOLERANCE) | {"policy.pt": TOLERANCE}
+    found = {name: Agreement() for name in twins}
+    for decision, round_ in enumerate(agreement.follow(policy, environment, twins)):
+        if round_.ended[0]:
+            break
+        for name, logits in round_.twins.items():
+            found[name].add(round_.logits, logits)
+            if found[name].worst_difference > tolerances[name] or found[name].other_actions:
+                raise ExportError(
+                    f"the exported {name} differs from the eager one at decision {decision}: "
+                    f"logits {logits.tolist()} against {round_.logits.tolist()}"
+                )
+    script, native = found["policy.pt"], found[policy_file.NAME]
+    return Check(script.decisions, script.worst_difference, native.worst_difference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from mvfstrl import export
 from mvfstrl._native import VectorEnvironment, default_config, observation_spec
 from mvfstrl.agents.impala.config import JobInput, NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import save_checkpoint
+from mvfstrl.checkpoint import plain, save_checkpoint
 from mvfstrl.config import compose
 from mvfstrl.errors import CheckpointError
 from mvfstrl.policy import NetworkPolicy
+from mvfstrl.policy_file import load_model
 from mvfstrl.rundir import RunDirectory
 
 SIZE = len(observation_spec(default_config())["observation"])
@@ -38,7 +40,8 @@ def policy(**network: Any) -> NetworkPolicy:
     with torch.no_grad():
         net.policy.weight.mul_(300.0)
         net.normalizer.update(torch.randn(64, shape.observation_size))
-    return NetworkPolicy(net, spec=spec, jobs=["lte", "umts"], config={"agent": {"name": "impala"}}, step=7)
+    config = plain(asdict(compose()))
+    return NetworkPolicy(net, spec=spec, jobs=["lte", "umts"], config=config, step=7)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,10 @@ def test_the_export_equals_the_eager_policy(
     path, check = export.export(policy(**network), environment, tmp_path)
     assert check.decisions == 59
     assert check.worst_difference <= 1e-6
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["policy.json", "policy.pt"]
+    assert check.native <= 1e-5
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["policy.json", "policy.mvfstrl", "policy.pt"]
     module, found = export.load_exported(path)
+    assert load_model(tmp_path / "policy.mvfstrl").text == (tmp_path / "policy.json").read_text()
     assert found == json.loads((tmp_path / "policy.json").read_text())
     assert found["spec"]["actions"] == ["0", "/2", "-10", "+10", "*2"]
     assert (found["jobs"], found["trained_steps"]) == (["lte", "umts"], 7)
@@ -135,6 +140,7 @@ def test_mode_trace_exports_a_checkpoint_and_refuses_another_configuration(tmp_p
     cfg.checkpoint = str(save_checkpoint(tmp_path / "checkpoints", content, step=7))
     assert export.trace(cfg, RunDirectory(tmp_path / "run")) <= 1e-6
     assert (tmp_path / "run" / "policy.pt").exists()
+    assert (tmp_path / "run" / "policy.mvfstrl").exists()
     cfg.history.length = 3
     with pytest.raises(CheckpointError):
         export.trace(cfg, RunDirectory(tmp_path / "other"))
