@@ -5,7 +5,7 @@
 #include "policy/kernel_code.h"
 
 namespace mvfstrl {
-static constinit const Kernel kKernel = Code<8, 3>::kernel(InstructionSet::kAvx2);
+static constinit const Kernel kKernel = Code<8, 2>::kernel(InstructionSet::kAvx2);
 constinit const Kernel* const kAvx2Kernel = &kKernel;
 }  // namespace mvfstrl
 #else

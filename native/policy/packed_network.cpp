@@ -5,6 +5,10 @@
 #include <cstring>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace mvfstrl {
 namespace {
 
@@ -123,6 +127,19 @@ std::vector<Plan> plan_layers(const NetworkDescription& d, const NetworkWeights&
 
 }  // namespace
 
+// Zeros on cache lines. Where there are megabytes of them, in pages of megabytes if the system has such: a
+// decision passes through all of it, and would look up a thousand small pages.
+static std::byte* allocate(std::size_t size) {
+  constexpr std::size_t kHugePage = 1 << 21;
+  const std::size_t alignment = size < kHugePage ? kAlignment : kHugePage;
+  void* const memory = std::aligned_alloc(alignment, round_up(size, alignment));
+  if (memory == nullptr) throw std::bad_alloc();
+#if defined(__linux__)
+  if (alignment == kHugePage) madvise(memory, round_up(size, alignment), MADV_HUGEPAGE);
+#endif
+  return static_cast<std::byte*>(std::memset(memory, 0, size));
+}
+
 void PackedNetwork::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 PackedNetwork::PackedNetwork(const NetworkDescription& description, const NetworkWeights& weights,
@@ -130,9 +147,7 @@ PackedNetwork::PackedNetwork(const NetworkDescription& description, const Networ
     : mean_(padded(weights.mean, lanes)), scale_(padded(weights.scale, lanes)) {
   const std::vector<Plan> plans = plan_layers(description, weights, lanes);
   for (const Plan& plan : plans) size_ += plan.bias_bytes() + plan.weight_bytes();
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size_)));
-  if (memory_ == nullptr) throw std::bad_alloc();
-  std::memset(memory_.get(), 0, size_);  // padding: outputs that stay zero
+  memory_.reset(allocate(size_));  // zeros: what pads an output stays zero
   std::vector<PackedLayer> layers;
   std::byte* at = memory_.get();
   for (const Plan& plan : plans) {
