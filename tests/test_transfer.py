@@ -29,6 +29,8 @@ class LazyLane:
         self.waiting: list[tuple[int, Callable[[], None]]] = []
         self.copies = 0
         self.log: list[str] = []
+        self.marks: list[LazyLane.Event] = []
+        """What each copy waits for."""
 
     class Event:
         def __init__(self, lane: LazyLane, after: int, name: str) -> None:
@@ -48,7 +50,7 @@ class LazyLane:
         return LazyLane.Event(self, 0, "mark")
 
     def copy(
-        self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: LazyLane.Event | None
+        self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: LazyLane.Event
     ) -> LazyLane.Event:
         def work() -> None:
             for target, source in zip(targets, sources, strict=True):
@@ -56,7 +58,8 @@ class LazyLane:
 
         self.waiting.append((self.copies, work))
         self.copies += 1
-        self.log.append(f"copy after {after.name if after else 'nothing'}")
+        self.log.append(f"copy after {after.name}")
+        self.marks.append(after)
         return LazyLane.Event(self, self.copies, "copy")
 
     def hold_learner(self, event: LazyLane.Event) -> None:
@@ -116,12 +119,13 @@ def test_the_next_unroll_goes_up_before_the_learner_starts_on_this_one() -> None
         fill(ring, value)
     first = feed.take(0.0)
     assert first is not None
-    assert lane.log == ["copy after nothing", "copy after nothing", "hold learner"]
+    assert lane.log == ["mark", "copy after mark", "copy after mark", "hold learner"]
     assert len(lane.waiting) == 1  # the second is not waited for
     feed.release(first)
     feed.take(0.0)
     # The third goes where the first was: not before the learner is done with that.
-    assert lane.log[3:] == ["mark", "copy after mark", "hold learner"]
+    assert lane.log[4:] == ["mark", "copy after mark", "hold learner"]
+    assert len(set(lane.marks[-2:])) == 2
 
 
 @pytest.mark.parametrize("kind", lanes())

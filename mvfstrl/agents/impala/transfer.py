@@ -30,7 +30,7 @@ class Lane(Protocol):
     def mark(self) -> Event:
         """What the learner has been given to do so far."""
 
-    def copy(self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: Event | None) -> Event:
+    def copy(self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: Event) -> Event:
         """Copies in this lane, once `after` is reached."""
 
     def hold_learner(self, event: Event) -> None:
@@ -49,12 +49,11 @@ class CudaLane:
         event.record(torch.cuda.current_stream(self._device))
         return event
 
-    def copy(self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: Event | None) -> Event:
+    def copy(self, targets: Sequence[Tensor], sources: Sequence[Tensor], after: Event) -> Event:
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._stream), torch.no_grad():
-            if after is not None:
-                assert isinstance(after, torch.cuda.Event)
-                self._stream.wait_event(after)
+            assert isinstance(after, torch.cuda.Event)
+            self._stream.wait_event(after)
             for target, source in zip(targets, sources, strict=True):
                 target.copy_(source, non_blocking=True)
             done.record(self._stream)
@@ -98,7 +97,7 @@ class UploadingFeed(Feed):
         self._device = device
         self._lane = lane
         self._places: list[Batch] = []
-        self._learnt: list[Event | None] = [None, None]
+        self._learnt: list[Event] = []
         self._started = 0
         self._rising: deque[tuple[Unroll, Event]] = deque()
         self._arrived: Event | None = None
@@ -133,6 +132,7 @@ class UploadingFeed(Feed):
             self._places = [
                 Batch(*(torch.empty_like(t, device=self._device) for t in sources)) for _ in range(2)
             ]
+            self._learnt = [self._lane.mark()] * 2  # new memory may have been the learner's
         index = self._started % 2
         self._started += 1
         place = self._places[index]
