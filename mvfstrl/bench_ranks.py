@@ -2,10 +2,11 @@
 
     python -m mvfstrl.bench_ranks [--json] [--ranks 2] [NAME ...]
 
-For each network: steps per second of processor time, summed over ranks, of one rank, of several that share
-its environments and batch, and of several that have as many each. Their ratios are what sharing costs,
-waiting apart: a rank that waits uses no processor. The share of wall time that ranks wait tells of the
-machine too, which may have other work. The message alone is measured as well.
+For each network: steps per second of processor time, summed over ranks, of one rank, of as many runs at once
+as there are ranks, each alone (`apart`), of ranks that share one's environments and batch (`shared`), and of
+ranks that have as many each (`each`). Processes slow each other down on any machine, so the efficiency of
+ranks is beside runs apart. A rank that waits uses no processor: the share of wall time that rank 0 waits is
+told, and tells of the machine's other work too. The message alone is measured as well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -44,29 +46,41 @@ def network_of(name: str) -> NetworkConfig:
     return NetworkConfig(hidden_size=int(size), lstm=kind == "lstm")
 
 
-def train(name: str, ranks: int, times: int) -> dict[str, float]:
-    """`times` as many environments, batches and steps as one rank has."""
+def train(name: str, ranks: int, times: int = 1, apart: int = 1) -> dict[str, float]:
+    """`times` as many environments, batches and steps as one rank has; `apart` such runs at once, which know
+    nothing of each other: their mean.
+    """
+    with ExitStack() as stack:
+        folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(apart)]
+        processes = [start(name, ranks, times, folder) for folder in folders]
+        for process in processes:
+            _, errors = process.communicate()
+            if process.returncode != 0:
+                raise SystemExit(f"error: {process.args!r}:\n{errors[-2000:]}")
+        figures = [summary(Path(folder) / "metrics.jsonl") for folder in folders]
+    return {key: sum(figure[key] for figure in figures) / apart for key in figures[0]}
+
+
+def start(name: str, ranks: int, times: int, folder: str) -> subprocess.Popen[str]:
     network = network_of(name)
-    with tempfile.TemporaryDirectory() as folder:
-        overrides = [item for item in OVERRIDES if not item.startswith("actors.envs")]
-        overrides += [
-            "agent=impala",
-            f"agent.network.hidden_size={network.hidden_size}",
-            f"agent.network.lstm={str(network.lstm).lower()}",
-            "agent.unroll_length=80",
-            "agent.siblings=1",
-            f"agent.batch_size={32 * times}",
-            f"actors.envs={256 * times}",
-            f"total_steps={STEPS[name] * times}",
-            "test_after_train=false",
-            "device=cpu",
-            f"hydra.run.dir={folder}",
-        ]
-        command = [*torchrun(ranks), str(program()), *overrides]
-        ended = subprocess.run(command, env=environment(), capture_output=True, text=True)
-        if ended.returncode != 0:
-            raise SystemExit(f"error: {' '.join(command)}:\n{ended.stderr[-2000:]}")
-        return summary(Path(folder) / "metrics.jsonl")
+    overrides = [item for item in OVERRIDES if not item.startswith("actors.envs")]
+    overrides += [
+        "agent=impala",
+        f"agent.network.hidden_size={network.hidden_size}",
+        f"agent.network.lstm={str(network.lstm).lower()}",
+        "agent.unroll_length=80",
+        "agent.siblings=1",
+        f"agent.batch_size={32 * times}",
+        f"actors.envs={256 * times}",
+        f"total_steps={STEPS[name] * times}",
+        "test_after_train=false",
+        "device=cpu",
+        f"hydra.run.dir={folder}",
+    ]
+    command = [*torchrun(ranks), str(program()), *overrides]
+    return subprocess.Popen(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def summary(path: Path) -> dict[str, float]:
@@ -123,10 +137,16 @@ def figures(name: str, ranks: int) -> Iterator[Figure]:
     one = train(name, 1, 1)
     yield f"ranks1_steps_per_cpu_second_{name}", round(one["cpu"]), "steps/CPU-s"
     yield f"ranks1_steps_per_second_{name}", round(one["wall"]), "steps/s"
+    apart = train(name, 1, apart=ranks)
+    yield f"apart{ranks}_steps_per_cpu_second_{name}", round(apart["cpu"]), "steps/CPU-s"
     for label, times in (("shared", 1), ("each", ranks)):
         several = train(name, ranks, times)
         yield f"ranks{ranks}_steps_per_cpu_second_{name}_{label}", round(several["cpu"]), "steps/CPU-s"
-        yield f"ranks{ranks}_efficiency_{name}_{label}", round(several["cpu"] / one["cpu"], 3), "of 1 rank's"
+        yield (
+            f"ranks{ranks}_efficiency_{name}_{label}",
+            round(several["cpu"] / apart["cpu"], 3),
+            "of as many apart",
+        )
         yield f"ranks{ranks}_steps_per_second_{name}_{label}", round(several["wall"]), "steps/s"
         yield f"ranks{ranks}_waiting_{name}_{label}", round(several["waiting"], 3), "of wall time"
     yield f"ranks{ranks}_message_{name}", round(1e3 * message(name, ranks), 3), "CPU-ms an update"
