@@ -20,7 +20,6 @@ from mvfstrl.distributed import Launch, Ranks, launched
 from mvfstrl.errors import ConfigError
 from mvfstrl.live import LiveLine
 from mvfstrl.rundir import RunDirectory
-from mvfstrl.siblings import SiblingEnvironments
 from mvfstrl.stopping import StopRequest
 from mvfstrl.trackers import RunTracker, open_tracker
 from mvfstrl.vector_environment import VectorEnvironment
@@ -139,18 +138,14 @@ def _environment(
     """This rank's share of the environments."""
     from mvfstrl import _native
 
-    threads = cfg.actors.threads or ranks.cores
-    parts = [
-        _native.VectorEnvironment(
-            native,
-            num_envs=cfg.actors.envs // ranks.size // siblings,
-            num_groups=cfg.actors.groups,
-            num_threads=max(1, threads // siblings),
-            seed=seed,
-        )
-        for _ in range(siblings)
-    ]
-    return parts[0] if siblings == 1 else SiblingEnvironments(parts)
+    return _native.VectorEnvironment(
+        native,
+        num_envs=cfg.actors.envs // ranks.size,
+        num_groups=cfg.actors.groups,
+        num_threads=cfg.actors.threads or ranks.cores,
+        seed=seed,
+        siblings=siblings,
+    )
 
 
 def sibling_count(cfg: Config, agent: ImpalaConfig, ranks: int = 1) -> int:

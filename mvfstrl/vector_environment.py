@@ -10,31 +10,18 @@ set: no transition leads out of such a row, so none is learnt from.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-
-class StepBatch(Protocol):
-    """One step of a group's n rows, an agent each. Arrays are views, valid until the group's next `send`."""
-
-    @property
-    def observation(self) -> NDArray[np.float32]: ...  # [n, D]
-    @property
-    def reward(self) -> NDArray[np.float32]: ...  # of the action before this observation
-    @property
-    def terminated(self) -> NDArray[np.bool_]: ...
-    @property
-    def truncated(self) -> NDArray[np.bool_]: ...
-    @property
-    def first(self) -> NDArray[np.bool_]: ...
-    @property
-    def job(self) -> NDArray[np.int32]: ...  # index of the episode's scenario
+if TYPE_CHECKING:
+    from mvfstrl._native import StepRows
 
 
 class VectorEnvironment(Protocol):
-    """Groups of environments stepped in turns: while one group steps, another's actions are chosen."""
+    """Groups of environments stepped in turns: while one group steps, another's actions are chosen.
+
+    A group's results are rows of the caller's, n a step, an agent each. They must be left alone from
+    `reset_into` or `step_into` until `wait`.
+    """
 
     @property
     def num_envs(self) -> int: ...
@@ -47,8 +34,8 @@ class VectorEnvironment(Protocol):
     @property
     def num_actions(self) -> int: ...
 
-    def reset(self, group: int) -> None: ...
-    def send(self, group: int, actions: NDArray[np.int32]) -> None: ...
-    def recv(self, group: int) -> StepBatch: ...
+    def reset_into(self, group: int, rows: StepRows, t: int) -> None: ...  # results go to row t
+    def step_into(self, group: int, rows: StepRows, t: int) -> None: ...  # of row t's actions, to row t + 1
+    def wait(self, group: int) -> None: ...
     def drain_episodes(self) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mvfstrl._native import StepRows
+
 ACTIONS = 3
 NOISE = 2
 
@@ -76,6 +78,7 @@ class FakeVectorEnvironment:
         self._episodes: list[_Episode | None] = [None] * num_envs
         self._steps: list[FakeStep | None] = [None] * num_groups
         self._finished: list[dict[str, Any]] = []
+        self._targets: dict[int, tuple[StepRows, int]] = {}
 
     def reset(self, group: int) -> None:
         size = self.group_size
@@ -101,6 +104,21 @@ class FakeVectorEnvironment:
         if self.fail_after is not None and self.sends > self.fail_after:
             raise RuntimeError("worker 3 was killed")
         return self._step(group)
+
+    def reset_into(self, group: int, rows: StepRows, t: int) -> None:
+        self.reset(group)
+        self._targets[group] = rows, t
+
+    def step_into(self, group: int, rows: StepRows, t: int) -> None:
+        self.send(group, rows.action[t])
+        self._targets[group] = rows, t + 1
+
+    def wait(self, group: int) -> None:
+        step = self.recv(group)
+        rows, t = self._targets.pop(group)
+        rows.observation[t], rows.reward[t] = step.observation, step.reward
+        rows.terminated[t], rows.truncated[t] = step.terminated, step.truncated
+        rows.first[t], rows.job[t] = step.first, step.job
 
     def drain_episodes(self) -> list[dict[str, Any]]:
         finished, self._finished = self._finished, []

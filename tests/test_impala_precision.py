@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from mvfstrl.agents.impala.actor import Actor
 from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig, OptimizerConfig, Precision
 from mvfstrl.agents.impala.learner import Learner
 from mvfstrl.agents.impala.network import NetworkShape
-from mvfstrl.agents.impala.trajectory import Batch
+from mvfstrl.agents.impala.trajectory import Batch, Trajectory, TrajectoryRing
+from mvfstrl.parameters import ParameterStore
 from tests.fake_environment import FakeVectorEnvironment
+from tests.test_impala_actor import make_network
 from tests.test_impala_training import make_setup, run
 
 T, B, D, A, H = 6, 16, 9, 3, 32
@@ -55,6 +58,26 @@ def test_bf16_rounds_the_gradient_and_no_more() -> None:
     assert rounded["loss"] != exact["loss"]
     torch.testing.assert_close(rounded["loss"], exact["loss"], rtol=0.02, atol=0.01)
     assert rounded["kl"].dtype == torch.float32
+
+
+def test_bf16_rounds_the_weights_that_act() -> None:
+    network = make_network()
+    environment = FakeVectorEnvironment(num_envs=6)
+    store = ParameterStore(network)
+
+    def make_buffer() -> Trajectory:
+        return Trajectory(5, environment.group_size, network.shape, 1, 8)
+
+    ring = TrajectoryRing([make_buffer() for _ in range(2)])
+    actor = Actor(environment, network, store, ring, seed=0, precision=Precision.bf16)
+    actor.reset(make_buffer)
+    buffers = actor.round()
+    assert buffers is not None
+    for buffer in buffers:
+        batch = buffer.batch
+        logits, _, _ = network(batch.observation, batch.first, batch.job, (batch.h, batch.c))
+        error = (logits[:-1] - batch.logits).norm() / batch.logits.norm()
+        assert 1e-4 < error < 0.05
 
 
 @pytest.mark.parametrize("lstm", [True, False])

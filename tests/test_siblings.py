@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,45 +11,31 @@ from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
 from mvfstrl.agents.impala.learner import Learner
 from mvfstrl.agents.impala.loss import impala_loss, sibling_baseline
 from mvfstrl.agents.impala.network import NetworkShape
-from mvfstrl.agents.impala.trajectory import Batch
+from mvfstrl.agents.impala.trajectory import Batch, Trajectory
 from mvfstrl.config import compose
-from mvfstrl.siblings import SiblingEnvironments
-from mvfstrl.train import sibling_count
-from tests.fake_environment import FakeVectorEnvironment
+from mvfstrl.train import make_setup, sibling_count
 
 
-def make(siblings: int = 3) -> SiblingEnvironments:
-    return SiblingEnvironments([FakeVectorEnvironment("memory", num_envs=4, seed=5) for _ in range(siblings)])
-
-
-def test_rows_side_by_side_meet_the_same_episodes() -> None:
-    environment = make()
-    assert (environment.num_envs, environment.group_size, environment.siblings) == (12, 6, 3)
-    actions = np.random.default_rng(0)
-    for group in (0, 1):
-        environment.reset(group)
-    differed = False
-    for _ in range(40):
-        for group in (0, 1):
-            step = environment.recv(group)
-            sets = step.observation.reshape(2, 3, -1)
-            np.testing.assert_array_equal(sets, np.broadcast_to(sets[:, :1], sets.shape))
-            assert (step.first.reshape(2, 3).std(axis=1) == 0).all()
-            differed = differed or bool(step.reward.reshape(2, 3).std() > 0)
-            environment.send(group, actions.integers(0, 3, 6).astype(np.int32))
-    assert differed, "siblings act on their own"
-    episodes = environment.drain_episodes()
-    assert {episode["env"] for episode in episodes} == set(range(12))
+def test_training_plays_siblings_side_by_side(tmp_path: Path) -> None:
+    cfg = compose(["agent=impala", "tracker=none", "actors.envs=16", "actors.groups=2", "actors.threads=2"])
+    setup = make_setup(cfg, ImpalaConfig(siblings=4), tmp_path)
+    assert setup.siblings == 4
+    environment = setup.make_environment(5)
+    assert (environment.num_envs, environment.group_size) == (16, 8)
+    trajectory = Trajectory(
+        30, 8, NetworkShape(environment.observation_size, environment.num_actions, 1), 0, 1
+    )
+    trajectory.batch.action[:] = torch.randint(5, (30, 8), generator=torch.Generator().manual_seed(0))
+    environment.reset_into(0, trajectory.rows, 0)
+    for t in range(30):
+        environment.wait(0)
+        environment.step_into(0, trajectory.rows, t)
+    environment.wait(0)
     environment.close()
-
-
-def test_each_sibling_gets_its_own_actions() -> None:
-    environment = make()
-    environment.reset(0)
-    goals = environment.recv(0).observation[:, :3].argmax(axis=1)
-    actions = np.where(np.arange(6) % 3 == 1, goals, (goals + 1) % 3).astype(np.int32)
-    environment.send(0, actions)
-    np.testing.assert_array_equal(environment.recv(0).reward, [-1, 1, -1, -1, 1, -1])
+    rewards = trajectory.batch.reward[-20:].view(20, 2, 4)
+    assert (rewards.std(dim=2) > 0).any(dim=0).all(), "siblings act on their own"
+    among = rewards.mean(dim=0).std(dim=1).max()
+    assert among < (rewards.mean(dim=(0, 2)).diff().abs()), "and have one link's luck"
 
 
 def test_baseline_removes_what_siblings_share() -> None:

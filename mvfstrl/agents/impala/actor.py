@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mvfstrl.agents.impala.network import ImpalaNetwork
+from mvfstrl import _native
+from mvfstrl.agents.impala.config import Precision
+from mvfstrl.agents.impala.network import ImpalaNetwork, State
 from mvfstrl.agents.impala.trajectory import Trajectory, TrajectoryRing
 from mvfstrl.parameters import ParameterStore
+from mvfstrl.policy_file import network_arrays, network_sizes
 from mvfstrl.vector_environment import VectorEnvironment
 
 Episodes = list[dict[str, object]]
@@ -20,6 +25,10 @@ Episodes = list[dict[str, object]]
 class Actor:
     """Fills one unroll a group in each `round`. Groups take turns: one steps while the other's policy is
     asked.
+
+    The policy is the native kernel, with the newest parameters at the start of a round. Its logits are not
+    quite torch's to the last bit, nor at all with bf16 weights: they are recorded, and V-trace corrects for
+    what acted.
     """
 
     def __init__(
@@ -30,24 +39,41 @@ class Actor:
         ring: TrajectoryRing,
         *,
         seed: int,
+        precision: Precision = Precision.fp32,
     ) -> None:
         self._environment = environment
         self._network = copy.deepcopy(network).to("cpu").requires_grad_(False).eval()
         self._store = store
         self._ring = ring
+        self._precision = precision
         self._version = store.pull(self._network, held=-1)
         self.generator = torch.Generator().manual_seed(seed)
-        size = environment.group_size
-        self.states = [self._network.initial_state(size) for _ in range(environment.num_groups)]
+        model = self._model()
+        self._policies = [
+            _native.Policy(model, environment.group_size) for _ in range(environment.num_groups)
+        ]
         self._last: list[Trajectory] = []
+
+    @property
+    def states(self) -> list[State]:
+        """Each group's memory, h and c."""
+        return [
+            (torch.from_numpy(h), torch.from_numpy(c))
+            for h, c in (policy.state() for policy in self._policies)
+        ]
+
+    @states.setter
+    def states(self, states: Sequence[State]) -> None:
+        for policy, (h, c) in zip(self._policies, states, strict=True):
+            policy.set_state(h.numpy(), c.numpy())
 
     def reset(self, make_buffer: Callable[[], Trajectory]) -> None:
         """Starts every group's first episodes."""
-        for group in range(self._environment.num_groups):
-            self._environment.reset(group)
-        self._last = [make_buffer() for _ in range(self._environment.num_groups)]
+        self._last = [make_buffer() for _ in self._policies]
         for group, carry in enumerate(self._last):
-            carry.write_row(carry.length, self._environment.recv(group))
+            self._environment.reset_into(group, carry.rows, carry.length)
+        for group in range(len(self._last)):
+            self._environment.wait(group)
 
     def replay(self, actions: Tensor) -> None:
         """Brings freshly reset environments to where `actions` [round, group, T, n] left them, without a
@@ -55,10 +81,10 @@ class Actor:
         """
         for played in actions:
             for t in range(played.shape[1]):
-                for group in range(len(played)):
-                    self._environment.send(group, played[group, t].to(torch.int32).numpy())
-                    step = self._environment.recv(group)
-                    self._last[group].write_row(self._last[group].length, step)
+                for group, carry in enumerate(self._last):
+                    carry.batch.action[-1] = played[group, t]
+                    self._environment.step_into(group, carry.rows, carry.length - 1)
+                    self._environment.wait(group)
 
     @torch.inference_mode()
     def round(self) -> list[Trajectory] | None:
@@ -69,39 +95,52 @@ class Actor:
             if buffer is None:
                 return None
             buffers.append(buffer)
-        # Only now: the lag of these unrolls counts from here.
-        self._version = self._store.pull(self._network, self._version)
-        for group, buffer in enumerate(buffers):
-            buffer.begin_after(self._last[group])
-            buffer.version = self._version
-            buffer.batch.h.copy_(self.states[group][0])
-            buffer.batch.c.copy_(self.states[group][1])
-        noise = [self._gumbel(buffer) for buffer in buffers]
+        self._pull()  # only now: the lag of these unrolls counts from here
+        noise = [
+            self._begin(buffer, last, state)
+            for buffer, last, state in zip(buffers, self._last, self.states, strict=True)
+        ]
+        environment = self._environment
         for t in range(buffers[0].length):
             for group, buffer in enumerate(buffers):
                 if t > 0:
-                    buffer.write_row(t, self._environment.recv(group))
+                    environment.wait(group)
                 self._act(group, buffer, t, noise[group][t])
+                environment.step_into(group, buffer.rows, t)
         for group, buffer in enumerate(buffers):
-            buffer.write_row(buffer.length, self._environment.recv(group))
+            environment.wait(group)
             self._last[group].copy_last_row(buffer)
         return buffers
 
-    def _act(self, group: int, buffer: Trajectory, t: int, noise: Tensor) -> None:
-        rows = buffer.batch
-        h, c = self.states[group]
-        logits, h, c = self._network.step(rows.observation[t], rows.first[t], rows.job[t], h, c)
-        self.states[group] = (h, c)
-        rows.logits[t] = logits
-        action = rows.action[t]
-        action.copy_(torch.argmax(logits + noise, dim=-1))
-        self._environment.send(group, action.numpy())
+    def _pull(self) -> None:
+        """Takes over the newest parameters."""
+        held, self._version = self._version, self._store.pull(self._network, self._version)
+        if self._version != held:
+            model = self._model()
+            for policy in self._policies:
+                policy.set_model(model)
 
-    def _gumbel(self, buffer: Trajectory) -> Tensor:
-        """argmax(logits + Gumbel noise) samples from softmax(logits): the noise of a whole unroll in one
-        call.
+    def _model(self) -> _native.PolicyModel:
+        return _native.PolicyModel.from_network(
+            network_sizes(self._network), network_arrays(self._network), precision=self._precision.value
+        )
+
+    def _begin(self, buffer: Trajectory, last: Trajectory, state: State) -> NDArray[np.float32]:
+        """Makes `buffer` go on where `last` ended. Returns what to add to its logits: the largest sum is a
+        draw from softmax(logits), for this is Gumbel noise.
         """
-        return torch.empty_like(buffer.batch.logits).exponential_(generator=self.generator).log_().neg_()
+        buffer.begin_after(last)
+        buffer.version = self._version
+        buffer.batch.h.copy_(state[0])
+        buffer.batch.c.copy_(state[1])
+        noise = torch.empty_like(buffer.batch.logits).exponential_(generator=self.generator).log_().neg_()
+        return noise.numpy()
+
+    def _act(self, group: int, buffer: Trajectory, t: int, noise: NDArray[np.float32]) -> None:
+        row = buffer.decisions[t]
+        self._policies[group].act(
+            row.observation, row.first, row.job, noise=noise, logits=row.logits, actions=row.action
+        )
 
 
 class ActorThread:

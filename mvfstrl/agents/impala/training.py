@@ -250,7 +250,14 @@ class Training:
         store = make_store(network, self.setup.device)
         store.publish(network, self.learner.version)
         ring = TrajectoryRing([make_buffer() for _ in range(buffers)])
-        actor = Actor(environment, network, store, ring, seed=self._environment_seed())
+        actor = Actor(
+            environment,
+            network,
+            store,
+            ring,
+            seed=self._environment_seed(),
+            precision=self.setup.agent.precision,
+        )
         actor.reset(make_buffer)
         self.progress.begin(self.learner.step)
         return actor, ring, store

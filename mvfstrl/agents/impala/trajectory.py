@@ -12,9 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mvfstrl import _native
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.errors import ConfigError
-from mvfstrl.vector_environment import StepBatch
+
+ROW_FIELDS = ("observation", "reward", "terminated", "truncated", "first", "job")
+"""What an environment writes in a step."""
 
 
 @dataclass
@@ -48,19 +51,18 @@ class Batch:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class _Rows(NamedTuple):
-    """numpy's views of the same memory: the environment's arrays are copied in without a torch call each."""
+class Decision(NamedTuple):
+    """numpy's views of one row of a trajectory: what a policy is asked, and where its answer goes."""
 
     observation: NDArray[np.float32]
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
     first: NDArray[np.bool_]
     job: NDArray[np.int32]
+    logits: NDArray[np.float32]
+    action: NDArray[np.int32]
 
 
 class Trajectory:
-    """A buffer for one unroll of one group."""
+    """A buffer for one unroll of one group. Environments and policies write into its memory in place."""
 
     def __init__(
         self,
@@ -89,27 +91,25 @@ class Trajectory:
         )
         if pinned:
             self.batch = Batch(*(tensor.pin_memory() for tensor in self.batch.tensors().values()))
-        self._rows = _Rows(*(getattr(self.batch, name).numpy() for name in _Rows._fields))
+        arrays = {name: getattr(self.batch, name).numpy() for name in ROW_FIELDS}
+        action, logits = self.batch.action.numpy(), self.batch.logits.numpy()
+        self.rows = _native.StepRows(**arrays, action=action)
+        self.decisions = [
+            Decision(arrays["observation"][t], arrays["first"][t], arrays["job"][t], logits[t], action[t])
+            for t in range(length)
+        ]
+        self._arrays = list(arrays.values())
         self.version = 0
         """Of the parameters that acted."""
 
-    def write_row(self, t: int, step: StepBatch) -> None:
-        rows = self._rows
-        rows.observation[t] = step.observation
-        rows.reward[t] = step.reward
-        rows.terminated[t] = step.terminated
-        rows.truncated[t] = step.truncated
-        rows.first[t] = step.first
-        rows.job[t] = step.job
-
     def begin_after(self, previous: Trajectory) -> None:
         """Takes the last row of the unroll before as row 0."""
-        for mine, theirs in zip(self._rows, previous._rows, strict=True):
+        for mine, theirs in zip(self._arrays, previous._arrays, strict=True):
             mine[0] = theirs[previous.length]
 
     def copy_last_row(self, other: Trajectory) -> None:
         """Keeps another buffer's last row: that buffer comes back from the learner with other contents."""
-        for mine, theirs in zip(self._rows, other._rows, strict=True):
+        for mine, theirs in zip(self._arrays, other._arrays, strict=True):
             mine[self.length] = theirs[other.length]
 
 
