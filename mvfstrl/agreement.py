@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from hydra.errors import HydraException
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -161,14 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", type=Path, help="a checkpoint, a folder of them or a run directory")
-    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as experiment=lte")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as env=lte")
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--envs", type=int, default=256, help="environments at once")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
         found = measure(load_policy(given.checkpoint), compose(given.overrides), given.decisions, given.envs)
-    except MvfstrlError as error:
+    except (MvfstrlError, HydraException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for name, agreement in found.items():

@@ -96,6 +96,8 @@ def test_the_command_prints_a_line_a_kernel(tmp_path: Path, capsys: pytest.Captu
     assert all("agrees: 512 decisions" in line for line in lines if line.startswith("fp32"))
     assert agreement.main([str(tmp_path / "none.pt"), "env=constant"]) == 2
     assert capsys.readouterr().err.startswith("error: no checkpoint at")
+    assert agreement.main([str(checkpoint), "env=nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_a_file_carries_its_description(tmp_path: Path) -> None:
