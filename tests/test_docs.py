@@ -152,7 +152,7 @@ def test_bench_example(project_root: Path) -> None:
     goals = (project_root / "tools" / "bench.py").read_text(encoding="utf-8")
     for name, figure in json_example("bench").items():
         assert f'"{name}": {figure["goal"]:_},' in goals
-        assert list(figure) == ["value", "unit", "goal"]
+        assert list(figure) == ["value", "unit", "goal", "recorded"]
 
 
 def test_fidelity_example() -> None:

@@ -1,53 +1,32 @@
 // Measures environments in one thread, in CPU time: prints one JSON object {name, value, unit} a line.
 //
-//   environment_bench                          every figure
+//   environment_bench                          every figure of one environment
+//   environment_bench --many                   windows a second of 1 to 4096 environments, stepped in turns
 //   environment_bench --run CASE WINDOWS       runs so many windows of one case and prints the packets
-//   delivered:
-//                                              two lengths under valgrind give the instructions a packet
-//                                              costs
+//                                              delivered: two lengths under valgrind give the instructions
+//                                              that a packet costs
+//   environment_bench --compiler               what it was compiled by
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "bench/cases.h"
 #include "environment/environment.h"
+#include "environment/vector_environment.h"
 
 namespace mvfstrl {
 namespace {
 
-// A flow that keeps the link full: CUBIC, or a window of the path's bandwidth-delay product and half its
-// buffer.
-struct Case {
-  const char* name;
-  double mbps;
-  bool cubic;
-  bool pacing;
-};
-constexpr Case kCases[] = {{"12mbps", 12, true, false},        {"100mbps", 100, true, false},
-                           {"12mbps_fixed", 12, false, false}, {"100mbps_fixed", 100, false, false},
-                           {"12mbps_paced", 12, true, true},   {"100mbps_paced", 100, true, true}};
-
-constexpr double kDelayMs = 30;  // one way: RTT 60 ms
-
-EnvironmentConfig make_config(const Case& c) {
-  EnvironmentConfig config;
-  ScenarioConfig& scenario = config.scenarios[0];
-  scenario.uplink = scenario.downlink = ConstantRateScenario{Range::constant(c.mbps)};
-  scenario.delay_ms = Range::constant(kDelayMs);
-  scenario.queue.packets.reset();
-  scenario.queue.bdp = Range::constant(1);
-  config.transport.pacing = c.pacing ? Pacing::kAlways : Pacing::kNever;
-  const double bdp_packets = c.mbps * 1e6 / 8 * 2 * kDelayMs * 1e-3 / (1252 + 28);
-  if (c.cubic) {
-    config.flows[0].controller = CubicConfig{};
-  } else {
-    config.flows[0].controller = FixedConfig{static_cast<std::int64_t>(1.5 * bdp_packets)};
-  }
-  return config;
-}
+#ifdef __clang__
+constexpr const char* kCompiler = __VERSION__;
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
 
 struct Totals {
   std::int64_t windows = 0;
@@ -78,14 +57,10 @@ double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-void print(const std::string& name, double value, const char* unit) {
-  std::printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n", name.c_str(), value, unit);
-}
-
 // The best of a few rounds: other load on the machine only ever slows one down.
 void measure(const Case& c) {
   const EnvironmentShared shared(make_config(c));
-  const auto windows = static_cast<std::int64_t>(299 * 10 * 12 / c.mbps * 10);
+  const auto windows = static_cast<std::int64_t>(kEpisodeWindows * 10 * 12 / c.mbps * 10);
   double windows_per_second = 0;
   double packets_per_second = 0;
   for (int round = 0; round < 5; ++round) {
@@ -95,30 +70,62 @@ void measure(const Case& c) {
     windows_per_second = std::max(windows_per_second, static_cast<double>(totals.windows) / seconds);
     packets_per_second = std::max(packets_per_second, static_cast<double>(totals.packets) / seconds);
   }
-  print(std::string("windows_per_second_") + c.name, windows_per_second, "windows/s");
-  print(std::string("packets_per_second_") + c.name, packets_per_second, "packets/s");
+  print_figure(std::string("windows_per_second_") + c.name, windows_per_second, "windows/s");
+  print_figure(std::string("packets_per_second_") + c.name, packets_per_second, "packets/s");
+}
+
+// Round after round of all `count` environments, well into an episode; the best of a few times as many
+// windows.
+void measure_many(std::int32_t count) {
+  constexpr std::int64_t kWindows = 16'384;
+  VectorEnvironment environment(make_config(kCases[0]), {.num_envs = count, .num_threads = 0});
+  const std::vector<std::int32_t> keep(static_cast<std::size_t>(count), 0);
+  const auto step = [&](std::int64_t rounds) {
+    for (std::int64_t i = 0; i < rounds; ++i) {
+      environment.send(0, keep);
+      environment.recv(0);
+    }
+  };
+  environment.reset(0);
+  environment.recv(0);
+  step(20);
+  double best = 0;
+  for (int time = 0; time < 5; ++time) {
+    const std::int64_t rounds = std::max<std::int64_t>(1, kWindows / count);
+    const double start = cpu_seconds();
+    step(rounds);
+    const double seconds = cpu_seconds() - start;
+    best = std::max(best, static_cast<double>(rounds * count) / seconds);
+  }
+  print_figure("windows_per_second_of_" + std::to_string(count) + "_environments", best, "windows/s");
 }
 
 int run_case(const char* name, const char* windows) {
-  for (const Case& c : kCases) {
-    if (std::strcmp(c.name, name) != 0) continue;
-    const EnvironmentShared shared(make_config(c));
-    std::printf("%lld\n", static_cast<long long>(run(shared, std::atoll(windows)).packets));
-    return 0;
+  const Case* c = find_case(name);
+  if (c == nullptr) {
+    std::fprintf(stderr, "environment_bench: no case named %s\n", name);
+    return 2;
   }
-  std::fprintf(stderr, "environment_bench: no case named %s\n", name);
-  return 2;
+  const EnvironmentShared shared(make_config(*c));
+  std::printf("%lld\n", static_cast<long long>(run(shared, std::atoll(windows)).packets));
+  return 0;
 }
 
 }  // namespace
 }  // namespace mvfstrl
 
 int main(int argc, char** argv) {
-  if (argc == 4 && std::strcmp(argv[1], "--run") == 0) return mvfstrl::run_case(argv[2], argv[3]);
-  if (argc != 1) {
-    std::fprintf(stderr, "usage: environment_bench [--run CASE WINDOWS]\n");
+  const std::string mode = argc > 1 ? argv[1] : "";
+  if (argc == 4 && mode == "--run") return mvfstrl::run_case(argv[2], argv[3]);
+  if (argc == 2 && mode == "--compiler") {
+    std::printf("%s\n", mvfstrl::kCompiler);
+  } else if (argc == 2 && mode == "--many") {
+    for (const std::int32_t count : {1, 64, 256, 1024, 4096}) mvfstrl::measure_many(count);
+  } else if (argc == 1) {
+    for (const mvfstrl::Case& c : mvfstrl::kCases) mvfstrl::measure(c);
+  } else {
+    std::fprintf(stderr, "usage: environment_bench [--many | --run CASE WINDOWS | --compiler]\n");
     return 2;
   }
-  for (const mvfstrl::Case& c : mvfstrl::kCases) mvfstrl::measure(c);
   return 0;
 }
