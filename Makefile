@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The work is in tools/: this file only names it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train test bench fidelity wheel lint format sanitize clean
+.PHONY: help setup inference train test bench fidelity wheel lint format sanitize clean
 
 PYTHON_IN_VENV := .venv/bin/python
 FIDELITY := outputs/fidelity/fidelity
@@ -13,6 +13,9 @@ help: ## Show this list
 
 setup: ## Create .venv with pinned packages and the native extension
 	@tools/setup.sh train
+
+inference: ## Build and install what runs exported policies, without Python; ARGS="--prefix DIR --torch PATH"
+	@./setup.sh --inference $(ARGS)
 
 train: setup ## Set up, then train and test an agent; ARGS="env=umts total_steps=100000" override what they name
 	$(PYTHON_IN_VENV) run.py agent=impala env=lte $(ARGS)

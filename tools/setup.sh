@@ -165,9 +165,10 @@ fingerprint() { sha256sum | cut -c 1-64; }
 
 packages_fingerprint() { (cd "$ROOT" && cat pyproject.toml constraints.txt && echo "$EXTRA $VENV") | fingerprint; }
 
-# The extension is built from these; tests and benchmarks are not part of it.
+# The extension is built from these; tests, benchmarks and programs are not part of it.
 native_fingerprint() {
-  (cd "$ROOT" && find native -type f ! -name '*_test.cpp' ! -path 'native/bench/*' -print0 | sort -z |
+  (cd "$ROOT" && find native -type f ! -name '*_test.cpp' ! -path 'native/bench/*' ! -path 'native/tools/*' \
+    ! -path 'native/policy_torch/*' -print0 | sort -z |
     xargs -0 sha256sum && sha256sum pyproject.toml) | fingerprint
 }
 
