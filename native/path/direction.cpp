@@ -34,12 +34,12 @@ Direction::Direction(const DirectionConfig& config, Order order, Rng rng)
   } else {
     opportunities_.emplace(config.rate, rng.fork(kRateStream));
   }
-  straight_ = is_straight();
+  note_shape();
   if (has_detour(config)) detour_ = std::make_unique<Detour>(config, rng.fork(kDetourStream));
 }
 
-// The functions that every packet goes through, enter() to depart(), are inlined into each other: called one
-// by one, a third of their instructions would be spent on saving registers.
+// The functions that every packet goes through are inlined into enter() and serve(): called one by one, a
+// third of their instructions would be spent on saving registers.
 #define MVFSTRL_HOT [[gnu::always_inline]] inline
 
 MVFSTRL_HOT bool Direction::lost_at_random(std::int64_t size_bytes) {
@@ -107,8 +107,8 @@ void Direction::serve_wire(TimePoint until) {
   } while (link_next_ <= until);
 }
 
-MVFSTRL_HOT void Direction::serve(TimePoint until) {
-  if (link_next_ > until) return;
+// To be called when the link is to act by then.
+[[gnu::noinline]] void Direction::serve(TimePoint until) {
   if (opportunities_) {
     serve_opportunities(until);
   } else if (straight_) {
@@ -118,15 +118,11 @@ MVFSTRL_HOT void Direction::serve(TimePoint until) {
   }
 }
 
-bool Direction::enter(TimePoint now, const Packet& packet) {
-  counters_.entered.add(packet.size_bytes);
+bool Direction::enter_by_rules(TimePoint now, const Packet& packet) {
   if (delay_first_) return enter_delay(now, packet);
-  const bool next_is_known = !link().none_departed();
-  serve(now);
+  if (link_next_ <= now) serve(now);
   const bool admitted = arrive(packet, now);
-  if (!next_is_known) refresh_next_event();
-  if (detour_) [[unlikely]]
-    next_event_ = std::min(next_event_, detour_->next());
+  refresh_next_event();
   return admitted;
 }
 
@@ -134,34 +130,25 @@ bool Direction::enter_delay(TimePoint now, const Packet& packet) {
   before_.push(packet).entered = (millisecond_clock_ ? floor_to_ms(now) : now) + delay_;
   run(now);
   refresh_next_event();
-  if (detour_) next_event_ = std::min(next_event_, detour_->next());
   return true;
 }
 
-bool Direction::run_and_advance(TimePoint now, Packet& out) {
-  if (detour_) return advance_detour(now, out);
+// False if nothing is to be delivered by now.
+bool Direction::run_to_departure(TimePoint now) {
   run(now);
   refresh_next_event();
-  if (now < next_event_) return false;
-  deliver(out);
-  return true;
+  return next_event_ <= now;
 }
 
 // All that the link delivers by now goes into the detour before anything comes out of it.
-bool Direction::advance_detour(TimePoint now, Packet& out) {
+bool Direction::run_into_detour(TimePoint now) {
   run(now);
   while (!link().none_departed() && link().departed(0).left + delay_after_ <= now) {
     const Packet packet = link().deliver();
     detour_->admit(packet.left + delay_after_, packet, counters_.duplicated);
   }
-  const bool delivered = detour_->next() <= now;
-  if (delivered) {
-    out = detour_->take();
-    counters_.delivered.add(out.size_bytes);
-  }
   refresh_next_event();
-  next_event_ = std::min(next_event_, detour_->next());
-  return delivered;
+  return detour_->next() <= now;
 }
 
 Tally Direction::inside() const {
@@ -179,7 +166,6 @@ ByteCount Direction::offered_bytes(TimePoint now) {
   // An idle link has not looked at the opportunities that it had no use for.
   if (link_next_.is_never()) opportunities_->skip_past(now);
   refresh_next_event();
-  if (detour_) next_event_ = std::min(next_event_, detour_->next());
   return ByteCount(opportunities_->passed() * opportunities_->bytes());
 }
 
@@ -191,10 +177,10 @@ std::size_t Direction::capacity_bytes() const {
 void Direction::run(TimePoint until) {
   while (!before_.empty() && before_.front().entered <= until) {
     const Packet packet = before_.pop();
-    serve(packet.entered);
+    if (link_next_ <= packet.entered) serve(packet.entered);
     if (!lost_at_random(packet.size_bytes)) arrive(packet, packet.entered);
   }
-  serve(until);
+  if (link_next_ <= until) serve(until);
 }
 
 void Direction::serve_opportunities(TimePoint until) {

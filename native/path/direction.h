@@ -10,6 +10,7 @@
 // link, it releases at whole milliseconds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,7 +53,12 @@ class Direction {
   // A packet enters; `now` never decreases from call to call, over enter() and advance() together. Returns
   // false if the packet was dropped on the spot (only ever for kLinkLossDelay; a later drop shows in the
   // counters).
-  bool enter(TimePoint now, const Packet& packet);
+  bool enter(TimePoint now, const Packet& packet) {
+    counters_.entered.add(packet.size_bytes);
+    const bool busy = link_next_ > now && !link_next_.is_never();
+    if (!busy || !joins_) return enter_by_rules(now, packet);
+    return queue_.admit_plain(packet, now, counters_.queue_drops);  // and nothing else comes of it
+  }
 
   // When advance() may next have a packet; never() if nothing is inside. Until then no call is needed.
   TimePoint next_event() const { return next_event_; }
@@ -62,10 +68,16 @@ class Direction {
   // next_event(), it is at `now`.
   bool advance(TimePoint now, Packet& out) {
     if (now < next_event_) return false;
-    // With a departed packet at hand the link can wait: what it does next comes behind that packet.
-    if (link().none_departed() || detour_) [[unlikely]]
-      return run_and_advance(now, out);
-    deliver(out);
+    if (detour_) [[unlikely]] {
+      if (!run_into_detour(now)) return false;
+      out = detour_->take();
+    } else {
+      // With a departed packet at hand the link can wait: what it does next comes behind that packet.
+      if (link().none_departed() && !run_to_departure(now)) return false;
+      out = link().deliver();
+    }
+    counters_.delivered.add(out.size_bytes);
+    refresh_next_event();
     return true;
   }
 
@@ -81,7 +93,7 @@ class Direction {
   // From now on all that happens at the link is appended to `log`, which must outlive this; null: no more.
   void record(LinkLog* log) {
     log_ = log;
-    straight_ = is_straight();
+    note_shape();
   }
   // Heap memory held by rings, in bytes.
   std::size_t capacity_bytes() const;
@@ -95,6 +107,7 @@ class Direction {
   void serve_opportunities(TimePoint until);
   // Spends one opportunity; false if queue and wire are empty afterwards.
   bool spend(TimePoint at, std::int64_t budget_bytes);
+  bool enter_by_rules(TimePoint now, const Packet& packet);
   bool enter_delay(TimePoint now, const Packet& packet);
   // A packet reaches the link; false if it is dropped.
   bool arrive(const Packet& packet, TimePoint at);
@@ -108,21 +121,25 @@ class Direction {
   void start_idle_link(TimePoint at);
   void depart(TimePoint at);
   bool lost_at_random(std::int64_t size_bytes);
-  bool is_straight() const { return queue_.plain() && (delay_first_ || loss_ <= 0) && log_ == nullptr; }
-  void deliver(Packet& out) {
-    out = link().deliver();
-    counters_.delivered.add(out.size_bytes);
-    refresh_next_event();
+  void note_shape() {
+    const bool plain = queue_.plain() && log_ == nullptr;
+    joins_ = plain && !delay_first_;
+    straight_ = plain && (delay_first_ || loss_ <= 0);
+    idle_delivers_ = straight_ && loss_ <= 0 && !opportunities_ && !schedule_;
   }
+  bool run_to_departure(TimePoint now);
+  bool run_into_detour(TimePoint now);
   void refresh_next_event() {
     next_event_ = link().none_departed() ? next_at_link() : link().departed(0).left + delay_after_;
+    if (detour_) [[unlikely]]
+      next_event_ = std::min(next_event_, detour_->next());
   }
   TimePoint next_at_link() const {
     if (!link_next_.is_never()) return link_next_ + delay_after_;
-    return before_.empty() ? TimePoint::never() : before_.front().entered;
+    if (before_.empty()) return TimePoint::never();
+    const Packet& first = before_.front();
+    return idle_delivers_ ? first.entered + serialisation(first.size_bytes) : first.entered;
   }
-  bool run_and_advance(TimePoint now, Packet& out);
-  bool advance_detour(TimePoint now, Packet& out);
   // What is at the link: waiting, being sent, on its way behind it.
   PacketBuffer& link() { return queue_.buffer(); }
   const PacketBuffer& link() const { return queue_.buffer(); }
@@ -142,7 +159,10 @@ class Direction {
   Duration delay_after_;    // propagation behind the link
   bool wire_busy_ = false;  // a packet is being sent
   bool delay_first_;
+  bool joins_ = false;     // an arrival at a busy link only joins the queue, or finds it full
   bool straight_ = false;  // a packet once admitted leaves, and nobody looks on
+  bool idle_delivers_ =
+      false;  // and one that finds the link idle is delivered when it has been sent, for sure
   bool millisecond_clock_;
   std::int64_t wire_remaining_bytes_ = 0;    // of the packet being sent, on opportunity links
   double ns_per_byte_ = 0;                   // wires

@@ -31,8 +31,11 @@ class PacketBuffer {
     if (tail_ - departed_ == capacity_) [[unlikely]]
       make_room();
     Packet& pushed = slot(tail_++);
-    pushed = packet;
+    pushed.id = packet.id;
     pushed.entered = at;
+    pushed.flow = packet.flow;
+    pushed.copy = packet.copy;
+    pushed.size_bytes = packet.size_bytes;
     bytes_ += packet.size_bytes;
   }
   // The reference holds until the next push() or send().

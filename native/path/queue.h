@@ -31,7 +31,10 @@ class Queue {
   // Offers a packet that arrives at `at`, which becomes its `entered`. False if it was dropped; every packet
   // dropped, this one or older ones, is added to `drops`.
   bool admit(const Packet& packet, TimePoint at, Tally& drops) {
-    if (!plain_) return admit_managed(packet, at, drops);
+    return plain_ ? admit_plain(packet, at, drops) : admit_managed(packet, at, drops);
+  }
+  // The same where the queue is plain().
+  bool admit_plain(const Packet& packet, TimePoint at, Tally& drops) {
     if (!has_room_for(packet)) {
       drops.add(packet.size_bytes);
       return false;

@@ -27,6 +27,13 @@ class Pacer {
   // To be asked only when a packet could leave otherwise.
   bool may_send(TimePoint now);
   void on_packet_sent() { --budget_; }
+  // Another packet in the write in which one has just been sent: the same in one, without arming the timer.
+  bool send_another() {
+    if (!enabled_) return true;
+    if (budget_ <= 0) return false;
+    --budget_;
+    return true;
+  }
   // Nothing could leave in any case: the next write happens when something can.
   void cancel() { timer_.reset(); }
   // When may_send(), now false, turns true.

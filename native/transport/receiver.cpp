@@ -1,7 +1,6 @@
 #include "transport/receiver.h"
 
 #include <algorithm>
-#include <cassert>
 
 #include "transport/wheel_timer.h"
 
@@ -30,19 +29,20 @@ Receiver::Receiver(const TransportConfig& config, Duration path_rtt) : config_(c
   const bool sampled = path_rtt > Duration::zero() && config_.handshake_packets > 0;
   const Duration smoothed_rtt = sampled ? path_rtt + config_.handshake_processing : path_rtt;
   const Duration wanted = std::min(config_.max_ack_delay, smoothed_rtt.scaled(config_.ack_timer_factor));
+  ranges_.reserve(2 * static_cast<std::size_t>(config_.max_ack_ranges));
   ack_timeout_ = wheel_timeout(std::max(config_.ack_timer_tick, wanted), config_.ack_timer_tick);
 }
 
 void Receiver::on_unexpected(TimePoint now, std::uint64_t packet_number) {
   const auto handshake_packets = static_cast<std::uint64_t>(config_.handshake_packets);
-  const std::uint64_t expected = ranges_.empty() ? packet_number : ranges_.back().last + 1;
+  const std::uint64_t expected = ranges_.empty() ? packet_number : ranges_.front().last + 1;
   const std::uint64_t distance =
       packet_number > expected ? packet_number - expected : expected - packet_number;
   if (!insert(packet_number)) {
     ++duplicates_received_;  // RFC 9000 section 12.3: not processed further
     return;
   }
-  const std::uint64_t newest = ranges_.back().last;
+  const std::uint64_t newest = ranges_.front().last;
   expected_ = newest + 1 >= handshake_packets ? newest + 1 : kNoPacket;
   const bool at_once =
       packet_number < handshake_packets || distance > static_cast<std::uint64_t>(config_.ack_reordering);
@@ -52,8 +52,7 @@ void Receiver::on_unexpected(TimePoint now, std::uint64_t packet_number) {
 bool Receiver::take_ack(TimePoint now, AckFrame& out) {
   if (now < ack_deadline_) return false;
   const auto listed = std::min(ranges_.size(), static_cast<std::size_t>(config_.max_ack_ranges));
-  out.ranges.resize(listed);
-  std::copy(ranges_.rbegin(), ranges_.rbegin() + static_cast<std::ptrdiff_t>(listed), out.ranges.begin());
+  out.ranges.assign(ranges_.begin(), ranges_.begin() + static_cast<std::ptrdiff_t>(listed));
   const std::int64_t delay_us = (now - largest_time_).ns() / 1000;
   out.ack_delay = Duration::from_us(delay_us >> config_.ack_delay_exponent << config_.ack_delay_exponent);
   out.payload = ack_payload(out.ack_delay);
@@ -63,50 +62,50 @@ bool Receiver::take_ack(TimePoint now, AckFrame& out) {
 }
 
 bool Receiver::insert(std::uint64_t packet_number) {
-  if (!ranges_.empty() && packet_number <= ranges_.back().last) return insert_below_newest(packet_number);
-  if (!ranges_.empty() && packet_number == ranges_.back().last + 1) {
-    ranges_.back().last = packet_number;
+  if (!ranges_.empty() && packet_number <= ranges_.front().last) return insert_below_newest(packet_number);
+  if (!ranges_.empty() && packet_number == ranges_.front().last + 1) {
+    ranges_.front().last = packet_number;
   } else {
-    append_range(packet_number);
+    begin_range(packet_number);
   }
   return true;
 }
 
-void Receiver::append_range(std::uint64_t packet_number) {
+void Receiver::begin_range(std::uint64_t packet_number) {
   if (!ranges_.empty()) {
-    const AckRange& previous = ranges_.back();
+    const AckRange& previous = ranges_.front();
     ++older_ranges_;
     older_range_bytes_ +=
         varint_bytes(packet_number - previous.last - 2) + varint_bytes(previous.last - previous.first);
   }
   const auto kept = static_cast<std::size_t>(config_.max_ack_ranges);
-  if (ranges_.size() >= 2 * kept)
-    ranges_.erase(ranges_.begin(), ranges_.end() - static_cast<std::ptrdiff_t>(kept));
-  ranges_.push_back({packet_number, packet_number});
+  if (ranges_.size() >= 2 * kept) ranges_.resize(kept);
+  ranges_.insert(ranges_.begin(), {packet_number, packet_number});
 }
 
 // A late packet: it extends a range, joins two or makes one. False where it is a duplicate, or so old that
 // its range is let go of.
 bool Receiver::insert_below_newest(std::uint64_t packet_number) {
-  const auto above = std::lower_bound(ranges_.begin(), ranges_.end(), packet_number,
-                                      [](const AckRange& range, std::uint64_t n) { return range.last < n; });
-  assert(above != ranges_.end());
+  const auto below = std::partition_point(ranges_.begin(), ranges_.end(),
+                                          [=](const AckRange& range) { return range.last >= packet_number; });
+  const auto above = below - 1;
   if (above->first <= packet_number) return false;
-  if (above == ranges_.begin() && older_ranges_ >= static_cast<std::int64_t>(ranges_.size())) return false;
+  const bool oldest = below == ranges_.end();
+  if (oldest && older_ranges_ >= static_cast<std::int64_t>(ranges_.size())) return false;
   const bool touches_above = above->first == packet_number + 1;
-  const bool touches_below = above != ranges_.begin() && (above - 1)->last + 1 == packet_number;
+  const bool touches_below = !oldest && below->last + 1 == packet_number;
   constexpr std::int64_t kSmallRange = 2;  // bytes of a gap and a length below 64
   if (touches_above && touches_below) {
-    (above - 1)->last = above->last;
+    below->last = above->last;
     ranges_.erase(above);
     --older_ranges_;
     older_range_bytes_ -= kSmallRange;
   } else if (touches_above) {
     above->first = packet_number;
   } else if (touches_below) {
-    (above - 1)->last = packet_number;
+    below->last = packet_number;
   } else {
-    ranges_.insert(above, {packet_number, packet_number});
+    ranges_.insert(below, {packet_number, packet_number});
     ++older_ranges_;
     older_range_bytes_ += kSmallRange;
   }
@@ -116,7 +115,7 @@ bool Receiver::insert_below_newest(std::uint64_t packet_number) {
 // mvfst lists every range since the connection began, as many as a packet holds, and pads the packet so that
 // it is short of a full one by a multiple of the padding.
 ByteCount Receiver::ack_payload(Duration ack_delay) const {
-  const AckRange& newest = ranges_.back();
+  const AckRange& newest = ranges_.front();
   const auto delay_units = static_cast<std::uint64_t>(ack_delay.ns() / 1000) >> config_.ack_delay_exponent;
   const std::int64_t bytes = kPacketOverhead + kFrameStart + varint_bytes(delay_units) +
                              varint_bytes(static_cast<std::uint64_t>(older_ranges_)) +

@@ -29,7 +29,7 @@ class Receiver {
       return;
     }
     ++expected_;
-    ranges_.back().last = packet_number;
+    ranges_.front().last = packet_number;
     count(now, /*newest=*/true, /*at_once=*/false);
   }
   // When an ACK is due unless more packets arrive: now (a packet made it due), when the ACK timer fires, or
@@ -56,7 +56,7 @@ class Receiver {
   }
   bool insert(std::uint64_t packet_number);
   bool insert_below_newest(std::uint64_t packet_number);
-  void append_range(std::uint64_t packet_number);
+  void begin_range(std::uint64_t packet_number);
   ByteCount ack_payload(Duration ack_delay) const;
 
   TransportConfig config_;
@@ -68,7 +68,7 @@ class Receiver {
   std::int32_t unacknowledged_ = 0;  // packets since the last ACK
   // The number after the newest, if that is an ordinary packet, which makes no ACK due at once; else none.
   std::uint64_t expected_ = kNoPacket;
-  std::vector<AckRange> ranges_;        // rising; old ones are let go of
+  std::vector<AckRange> ranges_;        // falling, as frames list them; old ones are let go of
   std::int64_t older_ranges_ = 0;       // ranges ever begun, without the newest one
   std::int64_t older_range_bytes_ = 0;  // what they take in a frame
 };

@@ -52,6 +52,7 @@ TimePoint Sender::next_timer() const {
 }
 
 void Sender::on_timer(TimePoint now) {
+  plain_window_ = ByteCount::zero();
   app_.advance(now);
   if (now < loss_alarm()) return;
   if (loss_time_) {

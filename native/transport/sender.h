@@ -40,7 +40,14 @@ class Sender {
 
   // True, with the packet in `out`, while something may leave now: window, pacing, application and probes
   // permitting. Call until false; next_timer() counts on it.
-  bool next_packet(TimePoint now, DataPacket& out);
+  bool next_packet(TimePoint now, DataPacket& out) {
+    const bool plain = stats_.bytes_in_flight < plain_window_ && now == last_sent_ && pacer_.send_another();
+    if (!plain) [[unlikely]]
+      return next_by_rules(now, out);
+    out.packet_number = book(now, config_.window.packet_size);
+    out.payload = config_.window.packet_size;
+    return true;
+  }
   void on_ack(TimePoint now, const AckFrame& frame);
   // The earliest of loss time or probe timeout, pacing release and application; never() if only an ACK can
   // change anything.
@@ -53,20 +60,41 @@ class Sender {
   // All that happens from now on is appended to `log`; null for none. Not owned.
   void set_log(EventLog* log) {
     log_ = log;
+    plain_window_ = ByteCount::zero();
     notify_sent_ = log != nullptr || controller_->wants_packet_sent();
   }
 
   const RttStats& rtt() const { return rtt_; }
   // Current on return, the controller's window and what it admits included.
   const ConnectionStats& stats();
-  CongestionController& controller() { return *controller_; }
+  CongestionController& controller() {
+    plain_window_ = ByteCount::zero();  // it may be told another window
+    return *controller_;
+  }
   // A fixed-size transfer whose every byte has been acknowledged.
   bool finished() const;
 
  private:
+  // ---- sender_sending.cpp
+  bool next_by_rules(TimePoint now, DataPacket& out);
   bool probe(TimePoint now, DataPacket& out);
   bool clone_oldest(TimePoint now, DataPacket& out);
-  SentRecord& send(TimePoint now, ByteCount size, DataPacket& out);
+  void send(TimePoint now, ByteCount size, DataPacket& out);
+  // Gives the packet a number and enters it into the books.
+  std::uint64_t book(TimePoint now, ByteCount size) {
+    stats_.bytes_sent += size;
+    stats_.bytes_in_flight += size;
+    ++stats_.packets_sent;
+    ++stats_.packets_in_flight;
+    const std::uint64_t number = sent_.next_packet_number();
+    SentRecord& record = sent_.push();
+    record.sent_time = now;
+    record.sent_bytes = stats_.bytes_sent;
+    record.size = static_cast<std::uint32_t>(size.value());
+    record.delivery = deliveries_.current();
+    record.app_limited = stats_.bytes_acked < app_limited_until_;
+    return number;
+  }
   void notify_sent(const SentPacket& packet);
   bool has_data() const { return retransmit_ > ByteCount::zero() || app_.has_data(); }
   bool handshaking() const {
@@ -77,6 +105,7 @@ class Sender {
   void send_handshake(TimePoint now, DataPacket& out);
   void on_nothing_to_send(TimePoint now);
 
+  // ---- sender_acks.cpp
   void note_delivery();
   std::optional<Duration> collect_acked(TimePoint now, const AckFrame& frame);
   void collect_acked_holes(const AckFrame& frame);
@@ -114,6 +143,9 @@ class Sender {
       0;                       // where to look for the oldest packet that this probe timeout has not repeated
   bool done_pending_ = false;  // the handshake's last packet may go
   bool done_settled_ = false;
+  // Until so much is in flight, full packets of new data follow the one just sent; zero: the rules say what
+  // does. It is the controller's window, while nothing but a packet sent has come between.
+  ByteCount plain_window_;
   bool pacing_blocked_ = false;  // since the last next_packet()
   bool notify_sent_ = false;     // the controller, or a log, wants on_packet_sent()
   bool app_idle_ = false;        // as the controller was told

@@ -9,6 +9,7 @@ namespace mvfstrl {
 
 void Sender::on_ack(TimePoint now, const AckFrame& frame) {
   assert(!frame.ranges.empty() && frame.largest() < sent_.next_packet_number());
+  plain_window_ = ByteCount::zero();
   stats_.bytes_received += frame.payload;
   if (log_ != nullptr) [[unlikely]]
     log_->on_ack_frame(now, frame);
@@ -92,7 +93,7 @@ void Sender::acknowledge(std::uint64_t number) {
   acked_.push_back(
       {number, record.sent_time, size, record.app_limited, record.sent_bytes, &deliveries_[record.delivery]});
   acked_bytes_ += size;
-  if (record.cloned || record.clone_offset != 0) [[unlikely]]
+  if (record.shares_data) [[unlikely]]
     claim_data(number);
 }
 

@@ -5,30 +5,19 @@
 
 namespace mvfstrl {
 
-// Always inlined: this is what every packet costs.
-[[gnu::always_inline]] inline SentRecord& Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
-  SentRecord record;
-  record.sent_time = now;
-  record.sent_bytes = stats_.bytes_sent + size;
-  if (stats_.packets_in_flight == 0) [[unlikely]] {
+void Sender::send(TimePoint now, ByteCount size, DataPacket& out) {
+  if (stats_.packets_in_flight == 0) {
     delivery_.flight_start = now;
     note_delivery();
   }
-  record.delivery = deliveries_.current();
-  record.size = static_cast<std::uint32_t>(size.value());
-  record.app_limited = stats_.bytes_acked < app_limited_until_;
-  const std::uint64_t number = sent_.push(record);
-
-  ++stats_.packets_sent;
-  ++stats_.packets_in_flight;
-  stats_.bytes_sent += size;
-  stats_.bytes_in_flight += size;
+  out.packet_number = book(now, size);
+  out.payload = size;
   last_sent_ = now;
   arm_loss_alarm(now);
-  if (notify_sent_) notify_sent({now, number, size, stats_.bytes_in_flight, record.app_limited});
-  out.packet_number = number;
-  out.payload = size;
-  return sent_[number];
+  if (notify_sent_) {
+    const bool app_limited = sent_[out.packet_number].app_limited;
+    notify_sent({now, out.packet_number, size, stats_.bytes_in_flight, app_limited});
+  }
 }
 
 void Sender::notify_sent(const SentPacket& packet) {
@@ -36,13 +25,15 @@ void Sender::notify_sent(const SentPacket& packet) {
   if (log_ != nullptr) log_->on_packet_sent(packet, stats_.pto_count);
 }
 
-bool Sender::next_packet(TimePoint now, DataPacket& out) {
+bool Sender::next_by_rules(TimePoint now, DataPacket& out) {
+  plain_window_ = ByteCount::zero();
   app_.advance(now);
   if (probes_pending_ > 0) [[unlikely]]
     return probe(now, out);
   pacing_blocked_ = false;
   // mvfst rounds what the window admits up to whole packets (congestionControlWritableBytes).
-  if (stats_.bytes_in_flight >= controller_->congestion_window()) {
+  const ByteCount window = controller_->congestion_window();
+  if (stats_.bytes_in_flight >= window) {
     pacer_.cancel();
     return false;
   }
@@ -61,6 +52,7 @@ bool Sender::next_packet(TimePoint now, DataPacket& out) {
   const bool plain = app_.unlimited() && !app_idle_ && retransmit_ == ByteCount::zero() && !handshaking();
   if (plain) [[likely]] {
     send(now, config_.window.packet_size, out);
+    if (!notify_sent_) plain_window_ = window;
   } else {
     send_data(now, out);
   }
@@ -128,9 +120,11 @@ bool Sender::clone_oldest(TimePoint now, DataPacket& out) {
     if (number < next_clone_ || sent_[number].clone_offset != 0) return false;
     next_clone_ = number + 1;
     const ByteCount size(sent_[number].size);
-    sent_[number].cloned = true;
-    SentRecord& clone = send(now, size, out);
+    sent_[number].shares_data = true;
+    send(now, size, out);
+    SentRecord& clone = sent_[out.packet_number];
     clone.clone_offset = static_cast<std::uint32_t>(out.packet_number - number);
+    clone.shares_data = true;
     stats_.bytes_retransmitted += size;
     ++stats_.timeout_based_rtx_count;
     return true;

@@ -5,9 +5,9 @@
 namespace mvfstrl {
 
 void SentPackets::grow() {
-  const std::size_t capacity = std::max<std::size_t>(16, ring_.size() * 2);
-  std::vector<SentRecord> larger(capacity);
-  const std::uint64_t larger_mask = capacity - 1;
+  capacity_ = std::max<std::uint64_t>(16, capacity_ * 2);
+  std::vector<SentRecord> larger(capacity_);
+  const std::uint64_t larger_mask = capacity_ - 1;
   for (std::uint64_t number = base_; number < next_; ++number)
     larger[number & larger_mask] = ring_[number & mask_];
   ring_ = std::move(larger);

@@ -21,8 +21,8 @@ struct SentRecord {
   DeliveryStates::Id delivery = 0;
   std::uint32_t clone_offset = 0;  // this packet repeats the one so many numbers before it; 0: none
   bool app_limited = false;
-  bool cloned = false;     // another packet repeats this one
-  bool processed = false;  // its data, or its clone's, is acknowledged or lost already
+  bool shares_data = false;  // with a packet that it repeats, or that repeats it
+  bool processed = false;    // its data, or its clone's, is acknowledged or lost already
 };
 
 // Packet numbers start at zero and have no gaps.
@@ -34,11 +34,15 @@ class SentPackets {
   // Oldest record kept.
   std::uint64_t begin() const { return base_; }
 
-  // Gives the packet the next number.
-  std::uint64_t push(const SentRecord& record) {
-    if (next_ - base_ == ring_.size()) grow();
-    ring_[next_ & mask_] = record;
-    return next_++;
+  // The record of the packet that gets the next number: as new but for times, sizes and `app_limited`, which
+  // are for the caller to fill in.
+  SentRecord& push() {
+    if (next_ - base_ == capacity_) [[unlikely]]
+      grow();
+    SentRecord& record = ring_[next_++ & mask_];
+    record.clone_offset = 0;
+    record.shares_data = record.processed = false;
+    return record;
   }
   SentRecord& operator[](std::uint64_t packet_number) {
     assert(packet_number >= base_ && packet_number < next_);
@@ -90,6 +94,7 @@ class SentPackets {
   std::uint64_t base_ = 0;
   std::uint64_t acked_end_ = 0;
   std::uint64_t next_ = 0;
+  std::uint64_t capacity_ = 0;
   std::uint64_t mask_ = 0;
   std::vector<SentRecord> ring_;
   std::vector<std::uint64_t> holes_;
