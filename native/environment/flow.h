@@ -42,7 +42,8 @@ struct Flow {
         start(TimePoint::zero() + config.start),
         stop(config.stop ? TimePoint::zero() + *config.stop : TimePoint::never()),
         own_next(start),
-        send_time(transport.send_time) {}
+        send_time(transport.send_time),
+        at_the_path(own_delay.is_zero() && send_time.is_zero()) {}
 
   // When a packet that is sent now gets to the shared path: behind those that the host is busy with.
   TimePoint leaves_at(TimePoint now) {
@@ -82,6 +83,7 @@ struct Flow {
   TimePoint start, stop;
   TimePoint own_next;  // next(), the receiver left aside
   Duration send_time;
+  bool at_the_path;  // what is sent is there at once
   TimePoint busy_until;
   Ring<Delayed> outbound;  // data before the shared link
   Ring<Delayed> inbound;   // ACKs after it

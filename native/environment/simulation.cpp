@@ -61,7 +61,8 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
     : data_(path.uplink, Direction::Order::kLinkLossDelay, Rng(episode_seed, kDataStream)),
       acks_(path.downlink, Direction::Order::kDelayLossLink, Rng(episode_seed, kAckStream)),
       delay_(path.uplink.delay),
-      overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)) {
+      overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)),
+      flow_count_(flows.size()) {
   const Duration empty_rtt = delay_ * 2 + lone_packet_time(path.uplink.rate, transport.window.packet_size) +
                              lone_packet_time(path.downlink.rate, ByteCount(transport.ack_padding_bytes));
   flows_.reserve(flows.size());
@@ -114,9 +115,9 @@ void Simulation::run_until(TimePoint until) {
 // Nine arrivals in ten call for nothing else: so data is let in instant by instant until an acknowledgement
 // is due, or `limit` reached, when something else happens.
 void Simulation::deliver_data(TimePoint limit) {
+  Packet packet;
   do {
     now_ = std::max(now_, data_.next_event());
-    Packet packet;
     while (data_.advance(now_, packet)) limit = std::min(limit, arrive(packet));
   } while (now_ < limit && data_.next_event() <= limit);
   if (limit <= now_) send_due_acks();
@@ -141,7 +142,7 @@ void Simulation::count_arrival(Flow& flow, const Packet& packet) {
 
 // Returns when it is to be acknowledged.
 TimePoint Simulation::arrive(const Packet& packet) {
-  if (packet.flow >= flows_.size()) [[unlikely]]
+  if (packet.flow >= flow_count_) [[unlikely]]
     return arrive_cross(packet);
   Flow& flow = flows_[packet.flow];
   if (!packet.copy) [[likely]]
@@ -223,12 +224,20 @@ void Simulation::send_data(Flow& flow) {
   while (flow.sender.next_packet(now_, data)) {
     packet.id = data.packet_number;
     packet.size_bytes = static_cast<std::uint32_t>(data.payload.value()) + overhead_bytes_;
-    const TimePoint due = flow.leaves_at(now_);
-    if (due <= now_) {
+    if (flow.at_the_path) {
       enter_data(flow, packet);
     } else {
-      flow.outbound.push({due, packet});
+      send_later(flow, packet);
     }
+  }
+}
+
+void Simulation::send_later(Flow& flow, const Packet& packet) {
+  const TimePoint due = flow.leaves_at(now_);
+  if (due <= now_) {
+    enter_data(flow, packet);
+  } else {
+    flow.outbound.push({due, packet});
   }
 }
 

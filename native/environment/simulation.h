@@ -44,7 +44,7 @@ class Simulation {
   // Whether the latest run_until() was.
   bool interrupted() const { return interrupted_; }
 
-  std::size_t flow_count() const { return flows_.size(); }
+  std::size_t flow_count() const { return flow_count_; }
   Sender& sender(std::size_t flow) { return flows_[flow].sender; }
   // Sends what a window changed from outside admits.
   void pump(std::size_t flow);
@@ -78,6 +78,7 @@ class Simulation {
   void deliver_acks();
   void serve_flow(Flow& flow);
   void send_data(Flow& flow);
+  void send_later(Flow& flow, const Packet& packet);
   void enter_data(Flow& flow, const Packet& packet);
   void send_acks(Flow& flow);
   void receive_ack(Flow& flow, std::uint64_t sequence);
@@ -99,6 +100,7 @@ class Simulation {
   std::uint32_t overhead_bytes_;
   bool interrupted_ = false;
   std::vector<Flow> flows_;
+  std::size_t flow_count_;               // of them: dividing for it is no small part of an arrival
   std::unique_ptr<CrossTraffic> cross_;  // null: there is none
   Tally cross_refused_;
 };
