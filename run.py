@@ -23,6 +23,7 @@ from mvfstrl.rundir import RunDirectory
 MODES = {
     Mode.train: ("mvfstrl.train", "train"),
     Mode.test: ("pantheon.evaluate", "test"),
+    Mode.test_local: ("pantheon.evaluate", "test"),
     Mode.trace: ("mvfstrl.export", "trace"),
     Mode.report: ("pantheon.report", "report"),
 }

@@ -12,12 +12,17 @@ from typing import Any
 def _trees() -> dict[str, Any]:
     from mvfstrl import _native
 
-    return {**_native.default_config(), "kinds": _native.default_alternatives()}
+    return {
+        **_native.default_config(),
+        "guard": _native.guard_config(),
+        "kinds": _native.default_alternatives(),
+    }
 
 
 def native_default(path: str) -> Any:
-    """The default at a dotted path of the native configuration, list items by number. Below `kinds` are the
-    alternatives: `kinds.rate.trace`, `kinds.controller.cubic`, `kinds.reward.linear.delay_factor`..."""
+    """The default at a dotted path of the native configuration, list items by number; below `guard`, those of
+    mode=test_local. Below `kinds` are the alternatives: `kinds.rate.trace`, `kinds.controller.cubic`,
+    `kinds.reward.linear.delay_factor`..."""
     node: Any = _trees()
     for key in path.split(".") if path else ():
         node = node[int(key)] if isinstance(node, list) else node[key]

@@ -24,13 +24,14 @@ from pantheon.episodes import Floats, play
 from pantheon.omniscient import omniscient
 from pantheon.oracle import Oracle, find_oracle, search_key
 from pantheon.parallel import Tasks
-from pantheon.results import rows_of, series_of
+from pantheon.results import fallbacks_of, rows_of, series_of
 from pantheon.schemes import Scheme, native_of
 
 if TYPE_CHECKING:
     from mvfstrl.config import Config
 
 SHARE = 64  # episodes played in one batch
+CONTENT = ("rows", "series", "fallbacks")  # of a cell
 SEARCHES = "oracle search"  # the folder of what was found, beside the schemes' folders
 
 
@@ -121,7 +122,7 @@ class Benchmark:
             parts[index] = part
             whole = [p for p in parts if p is not None]
             if len(whole) == len(parts):
-                content = {name: [item for p in whole for item in p[name]] for name in ("rows", "series")}
+                content = {name: [item for p in whole for item in p[name]] for name in CONTENT}
                 self._store.save(cell.scheme.name, cell.scenario, key, content)
                 self._finish(cell, content)
 
@@ -172,7 +173,8 @@ def _play_share(cell: Cell, seeds: Sequence[int], series: int, meter: _Share) ->
         reports = [omniscient(report, cell.config) for report in reports]
     rows = [row for report in reports for row in rows_of(report, scheme.name, cell.scenario)]
     kept = [series_of(report, scheme.name, cell.scenario) for report in reports[:series]]
-    return {"rows": rows, "series": kept}
+    fallbacks = [row for report in reports for row in fallbacks_of(report, scheme.name, cell.scenario)]
+    return {"rows": rows, "series": kept, "fallbacks": fallbacks}
 
 
 def shuffle_in_time(observations: Floats, seed: int) -> Floats:

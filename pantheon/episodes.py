@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pantheon.local import LocalPolicy
+
 if TYPE_CHECKING:
     from mvfstrl._native import StepBatch, VectorEnvironment
     from mvfstrl.policy import Policy
@@ -34,7 +36,7 @@ def play(
     *,
     job: int = 0,
     threads: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | LocalPolicy | None = None,
     series: bool = False,
     events: bool = False,
     record: bool = False,
@@ -47,7 +49,14 @@ def play(
     controller decides alone. `threads=0` steps in the calling thread. With `series`, reports hold one;
     with `events`, what happened on each flow (mvfstrl/_native.pyi).
     `shown` replaces what the policy sees: `shown[t, b]` is for step t of episode b, round and round.
+
+    A local policy is not asked: it plays by itself, so that nothing can be recorded or shown instead.
     """
+    if isinstance(policy, LocalPolicy):
+        assert not record
+        assert shown is None
+        told = {"series": series, "events": events, "progress": progress}
+        return Played(policy.play(config, seeds, job=job, threads=threads, **told))
     environment = _environment(config, len(seeds), threads, series=series, events=events)
     try:
         scenarios = np.zeros(len(seeds), dtype=np.int32)

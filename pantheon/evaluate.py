@@ -1,4 +1,4 @@
-"""mode=test: schemes x scenarios x held-out episodes, in virtual time.
+"""mode=test and mode=test_local: schemes x scenarios x held-out episodes, in virtual time.
 
 Every scheme plays the same episodes, so that comparisons are paired. Their seeds count up from `test.seed`;
 see `held_out_seeds` for why training cannot have met them. What is finished is kept cell by cell, so that a
@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from rich.console import Console
 
+from mvfstrl.config.schema import Mode
 from mvfstrl.trackers import show_comparison
 from pantheon import figures
 from pantheon.benchmark import Benchmark
 from pantheon.cells import CellStore
 from pantheon.qlog import log_test
 from pantheon.report import write_report
-from pantheon.results import frame, series_frame, summarise, write_results
+from pantheon.results import fallbacks_frame, frame, series_frame, summarise, write_results
 from pantheon.schemes import Scheme, schemes_of
 from pantheon.statistics import normalised_scores
-from pantheon.table import print_comparison
+from pantheon.table import guard_lines, print_comparison
 
 if TYPE_CHECKING:
     from mvfstrl.config import Config
@@ -74,8 +75,13 @@ def _report(
     write_results(
         series_frame(s for content in contents for s in content["series"]), folder / "series.parquet"
     )
+    if cfg.mode is Mode.test_local:
+        fallbacks = fallbacks_frame(row for content in contents for row in content["fallbacks"])
+        write_results(fallbacks, folder / "fallbacks.parquet")
     summaries = summarise(table)
     figures.comparison(summaries, folder / "comparison.png")
     print_comparison(summaries, normalised_scores(table), cfg.agent.name, console)
+    for line in guard_lines(table):
+        console.print(line)
     console.print(f"results: {folder / 'results.parquet'}, figure: {folder / 'comparison.png'}")
     return table

@@ -29,7 +29,9 @@ METRICS = (
 )
 KEYS = ("scheme", "scenario", "seed", "flow")
 EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations", "flow_scheme")
-COLUMNS = (*KEYS, *METRICS, *EXTRA)
+GUARD_REASONS = ("late", "non_finite", "pinned_max", "pinned_min")
+GUARD = (*(f"guard_{reason}" for reason in GUARD_REASONS), "fallback_share")
+COLUMNS = (*KEYS, *METRICS, *EXTRA, *GUARD)
 AGENT = "external"  # what the core calls a flow that the scheme under test drives from outside
 
 ALL_SCENARIOS = "all"
@@ -72,9 +74,40 @@ def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str
             "reward": reward if observed else float("nan"),
             "steps": report["steps"],
             "skipped_observations": report["skipped_observations"],
+            **_guard_of(flow),
         }
         rows.append({column: row[column] for column in COLUMNS})
     return rows
+
+
+def _guard_of(flow: dict[str, Any]) -> dict[str, float]:
+    """What the guard beside a flow's policy did; nothing where there is none."""
+    guard = flow.get("guard")
+    if guard is None:
+        return dict.fromkeys(GUARD, 0)
+    counts = {f"guard_{reason}": guard["fallbacks"][reason] for reason in GUARD_REASONS}
+    return {**counts, "fallback_share": guard["fallback_share"]}
+
+
+FALLBACKS = ("scheme", "scenario", "seed", "flow", "time_ms", "until_ms", "reason", "window_bytes")
+
+
+def fallbacks_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str, Any]]:
+    """An episode's fall-backs of guarded policies, one by one; `until_ms` is NaN where one never ended."""
+    rows = []
+    for flow in report["flows"]:
+        events = flow.get("guard", {"events": []})["events"]
+        for event, after in zip(events[::2], [*events[1::2], None], strict=False):
+            until = float("nan") if after is None else after["time_ms"]
+            names = {"scheme": scheme, "scenario": scenario, "seed": report["seed"], "flow": flow["flow"]}
+            row = {**names, "until_ms": until, **event}
+            rows.append({column: row[column] for column in FALLBACKS})
+    return rows
+
+
+def fallbacks_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=list(FALLBACKS))
+    return table.astype({"seed": "uint64", "flow": "int32", "time_ms": "float64", "until_ms": "float64"})
 
 
 SERIES_KEYS = ("scheme", "scenario", "seed", "flow", "flow_scheme")
@@ -105,9 +138,9 @@ def series_frame(series: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return table.astype(
-        {"seed": "uint64", "flow": "int32", "steps": "int64", "skipped_observations": "int64"}
-    )
+    whole = ("steps", "skipped_observations", *GUARD[:-1])
+    types = {"seed": "uint64", "flow": "int32", "fallback_share": "float64"}
+    return table.astype(types | dict.fromkeys(whole, "int64"))
 
 
 def write_results(table: pd.DataFrame, path: Path) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mvfstrl.config import Config
-    from mvfstrl.policy import NetworkPolicy, Policy
+    from mvfstrl.policy import Policy
     from mvfstrl.rundir import RunDirectory
+    from pantheon.local import LocalPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class Scheme:
     name: str
     agent: AgentConfig
     """What drives the observed flow."""
-    policy: Policy | None = None
-    """Asked for every action, where the agent learns."""
+    policy: Policy | LocalPolicy | None = None
+    """Where the agent learns: asked for every action, or what plays by itself."""
     identity: str = ""
     """Tells a policy from any other by what it learnt."""
     history: HistoryConfig | None = None
@@ -64,14 +65,16 @@ def schemes_of(cfg: Config, run: RunDirectory) -> list[Scheme]:
     schemes = [agent]
     if cfg.test.shuffle_observations and agent.policy is not None:
         schemes.append(replace(agent, name=agent.name + SHUFFLED, shuffled=True))
-    schemes += [trained(name, path, cfg, f"test.policies.{name}") for name, path in cfg.test.policies.items()]
+    schemes += [
+        learnt(name, path, cfg, run, f"test.policies.{name}") for name, path in cfg.test.policies.items()
+    ]
     anchors = ANCHORS if cfg.test.anchors else ()
     taken = {scheme.name for scheme in schemes}
     for name in dict.fromkeys([*cfg.test.schemes, *anchors]):
         if name in LEARNERS and name not in taken:
             if cfg.checkpoint is None:
                 raise ConfigError(f"checkpoint: {name} in test.schemes needs one (checkpoint=FILE)")
-            schemes.append(trained(name, cfg.checkpoint, cfg, "checkpoint"))
+            schemes.append(learnt(name, cfg.checkpoint, cfg, run, "checkpoint"))
         elif name not in taken:
             schemes.append(classic_scheme(name))
             if schemes[-1].computed:
@@ -89,39 +92,59 @@ def agent_under_test(cfg: Config, run: RunDirectory) -> Scheme:
         return trained(cfg.agent.name, run.checkpoints, cfg, "checkpoint")
     if cfg.checkpoint is None:
         raise ConfigError(f"checkpoint: agent={cfg.agent.name} needs one to be tested (checkpoint=FILE)")
-    return trained(cfg.agent.name, cfg.checkpoint, cfg, "checkpoint")
+    return learnt(cfg.agent.name, cfg.checkpoint, cfg, run, "checkpoint")
+
+
+def learnt(name: str, checkpoint: Path | str, cfg: Config, run: RunDirectory, key: str) -> Scheme:
+    """The policy of a checkpoint as the mode plays it: by PyTorch, or exported and native."""
+    from mvfstrl.config import Mode
+
+    if cfg.mode is not Mode.test_local:
+        return trained(name, checkpoint, cfg, key)
+    from pantheon.local import local
+
+    return local(name, checkpoint, cfg, run, key)
 
 
 def trained(name: str, checkpoint: Path | str, cfg: Config, key: str) -> Scheme:
     """The policy of a checkpoint, which sees and does what it did in training; paths, flows, transport,
     action delay and reward are the test's. Refused where rewards would not compare, or where this program
     cannot show it what it saw."""
-    from mvfstrl._native import observation_spec
-    from mvfstrl.config import native_config
     from mvfstrl.policy import load_policy
     from mvfstrl.train import pick_device
 
     policy = load_policy(checkpoint, pick_device(cfg.device), scenarios=list(cfg.env.scenarios))
-    history = _section(policy, "history", HistoryConfig, cfg.history)
-    actions = _section(policy, "actions", ActionsConfig, cfg.actions)
-    _require_same_windows(history, cfg.history, f"{key}: {checkpoint}")
-    config = native_config(replace(cfg, history=history, actions=actions), ImpalaConfig())
-    differences = spec_difference(_without_reward(policy.spec), _without_reward(observation_spec(config)))
-    if differences:
-        raise CheckpointError(
-            f"{key}: {checkpoint} saw or did what this program does not offer: {'; '.join(differences)}"
-        )
-    for section, theirs, mine in (("history", history, cfg.history), ("actions", actions, cfg.actions)):
-        if theirs != mine:
-            logger.info("%s plays with its checkpoint's %s: %s", name, section, theirs)
+    history, actions = offered(name, policy.config, policy.spec, cfg, f"{key}: {checkpoint}")
     identity = digest(plain({"network": policy.network.state_dict(), "jobs": policy.jobs}))
     return Scheme(name, ImpalaConfig(), policy, identity, history, actions)
 
 
-def _section(policy: NetworkPolicy, name: str, section: type[T], otherwise: T) -> T:
+def offered(
+    name: str, trained_with: Mapping[str, Any], spec: Mapping[str, Any], cfg: Config, where: str
+) -> tuple[HistoryConfig, ActionsConfig]:
+    """What a policy sees and may do, by the configuration and the spec that it was trained with."""
+    from mvfstrl._native import observation_spec
+    from mvfstrl.config import native_config
+
+    history = _section(trained_with, "history", HistoryConfig, cfg.history)
+    actions = _section(trained_with, "actions", ActionsConfig, cfg.actions)
+    _require_same_windows(history, cfg.history, where)
+    config = native_config(replace(cfg, history=history, actions=actions), ImpalaConfig())
+    differences = spec_difference(_without_reward(spec), _without_reward(observation_spec(config)))
+    if differences:
+        raise CheckpointError(
+            f"{where} saw or did what this program does not offer: {'; '.join(differences)}"
+        )
+    for section, theirs, mine in (("history", history, cfg.history), ("actions", actions, cfg.actions)):
+        if theirs != mine:
+            logger.info("%s plays with its checkpoint's %s: %s", name, section, theirs)
+    return history, actions
+
+
+def _section(trained_with: Mapping[str, Any], name: str, section: type[T], otherwise: T) -> T:
     """A section of the configuration that the checkpoint was trained with; keys that have since gone are the
     business of the comparison of specs."""
-    given = policy.config.get(name)
+    given = trained_with.get(name)
     if not isinstance(given, Mapping):
         return otherwise
     known = {f.name for f in fields(section)}  # type: ignore[arg-type]

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pantheon.metrics import Interval
-from pantheon.results import ALL_SCENARIOS, Summary
+from pantheon.results import ALL_SCENARIOS, GUARD_REASONS, Summary
 from pantheon.statistics import Scored, interval, iqm, mean, optimality_gap, paired_improvement
 
 
@@ -98,6 +99,19 @@ def print_comparison(
         console.width = max(console.width, _FILE_WIDTH)
     console.print(comparison_table(summaries, console.width))
     console.print(ranking(scored, agent))
+
+
+def guard_lines(table: pd.DataFrame) -> Iterator[str]:
+    """A line for each scheme and scenario in which a guard's fall-back took over."""
+    for (scheme, scenario), rows in table.groupby(["scheme", "scenario"], sort=False):
+        counts = {reason: int(rows[f"guard_{reason}"].sum()) for reason in GUARD_REASONS}
+        if total := sum(counts.values()):
+            reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items() if count)
+            episodes = rows.loc[rows["fallback_share"] > 0, "seed"].nunique()
+            yield (
+                f"guard: {scheme} in {scenario} fell back {total} times ({reasons}) in {episodes} of "
+                f"{rows['seed'].nunique()} episodes, {rows['fallback_share'].mean():.1%} of the time"
+            )
 
 
 def _plain(value: Interval, digits: int) -> str:

@@ -56,6 +56,19 @@ def of_kind(family: str, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def native_guard(cfg: Config) -> dict[str, Any]:
+    """The guard as `_native.play_local` takes it."""
+    key, given = "guard.fallback", cfg.guard.fallback
+    if not isinstance(given, str | Mapping):
+        raise ConfigError(f"{key}: must be a scheme's name or a mapping with its kind, got {given!r}")
+    knobs: Mapping[str, Any] = {"kind": given} if isinstance(given, str) else given
+    _one_of(key, knobs.get("kind"), CLASSIC)
+    return asdict(cfg.guard) | {"fallback": of_kind("controller", key, knobs)}
+
+
+CLASSIC = tuple(name for name in SCHEMES if name != "random")
+"""The schemes that drive a connection without being asked."""
+
 AGENT = "agent"
 """The scheme of flows that the agent of the run drives, or the scheme under test."""
 
@@ -83,12 +96,16 @@ def _flow(key: str, given: Mapping[str, Any], cfg: Config, agent: AgentConfig) -
 
 
 def _classic(key: str, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    scheme = given.get("scheme")
+    scheme = _one_of(f"{key}.scheme", given.get("scheme"), known)
+    return of_kind("controller", f"{key}.controller", {**given.get("controller", {}), "kind": scheme})
+
+
+def _one_of(key: str, scheme: object, known: tuple[str, ...]) -> object:
     if scheme not in known:
         near = difflib.get_close_matches(str(scheme), known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise ConfigError(f"{key}.scheme: must be one of {', '.join(known)}, got {scheme!r}{hint}")
-    return of_kind("controller", f"{key}.controller", {**given.get("controller", {}), "kind": scheme})
+        raise ConfigError(f"{key}: must be one of {', '.join(known)}, got {scheme!r}{hint}")
+    return scheme
 
 
 def _cross_traffic(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +113,8 @@ def _cross_traffic(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     traffic = {name: value for name, value in given.items() if name not in ("scheme", "controller")}
     traffic = of_kind("cross_traffic", key, traffic)
     if "controller" in traffic:
-        classic = tuple(name for name in SCHEMES if name != "random")
         named = {"scheme": traffic["controller"]["kind"], **given}
-        traffic["controller"] = _classic(key, named, classic)
+        traffic["controller"] = _classic(key, named, CLASSIC)
     else:
         _refuse_unknown(key, given, traffic)
     return traffic
