@@ -87,7 +87,6 @@ PARTS: dict[str, Part] = {
         "one decision: the native kernel beside TorchScript, AOTInductor and onnxruntime",
         (sys.executable, "tools/bench_policy.py"),
     ),
-    "policy": Part("one decision, by network and runner", (sys.executable, "tools/bench_policy.py")),
     "train": Part("training from end to end", (*MODULE, "mvfstrl.bench_train", "--json")),
     "ranks": Part(
         "several learners beside one", (*MODULE, "mvfstrl.bench_ranks", "--json"), by_default=False
