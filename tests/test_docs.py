@@ -141,6 +141,12 @@ def test_cell_example(tmp_path: Path) -> None:
     assert (shown["format"], shown["version"]) == (actual["format"], actual["version"])
 
 
+def test_agreement_example() -> None:
+    from mvfstrl.agreement import Agreement, describe
+
+    assert describe("fp32 avx512", Agreement(1_000_192, 1.3e-6, 0)) == example("agreement")
+
+
 def test_replay_example() -> None:
     from pantheon.replay import Report, describe
 
