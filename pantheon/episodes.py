@@ -55,8 +55,11 @@ def play(
     if isinstance(policy, LocalPolicy):
         assert not record
         assert shown is None
-        told = {"series": series, "events": events, "progress": progress}
-        return Played(policy.play(config, seeds, job=job, threads=threads, **told))
+        return Played(
+            policy.play(
+                config, seeds, job=job, threads=threads, series=series, events=events, progress=progress
+            )
+        )
     environment = _environment(config, len(seeds), threads, series=series, events=events)
     try:
         scenarios = np.zeros(len(seeds), dtype=np.int32)

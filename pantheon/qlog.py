@@ -21,6 +21,7 @@ from pantheon.episodes import play
 if TYPE_CHECKING:
     from mvfstrl.config import Config
     from mvfstrl.policy import Policy
+    from pantheon.local import LocalPolicy
     from pantheon.oracle import Oracle
     from pantheon.schemes import Scheme
 
@@ -66,7 +67,7 @@ def write_qlogs(
     scheme: str,
     scenario: str,
     job: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | LocalPolicy | None = None,
 ) -> list[Path]:
     """`FOLDER/SCHEME/SCENARIO-SEED-flowN.sqlog` for each flow of each episode of `config`'s only scenario."""
     paths = []

@@ -69,12 +69,12 @@ def config_keys() -> set[str]:
     "page", ["docs/migration.md", "README.md", "docs/architecture.md", "CONTRIBUTING.md"]
 )
 def test_configuration_keys_in_prose_exist(page: str) -> None:
-    groups = "agent|env|actions|reward|history|transport|tracker|test|actors"
+    groups = "agent|env|actions|reward|history|transport|tracker|test|local|guard|actors"
     text = (ROOT / page).read_text(encoding="utf-8")
     named = {
         key
         for key in re.findall(rf"(?<![\w./-])((?:{groups})\.\w[\w.]*\w)", text)
-        if not key.endswith((".py", ".h"))
+        if not key.endswith((".py", ".h", ".md"))
     }
     assert not named - config_keys()
 
@@ -126,6 +126,12 @@ def test_series_example() -> None:
     from pantheon.results import SERIES, SERIES_KEYS
 
     assert list(json_example("series")) == [*SERIES_KEYS, *SERIES]
+
+
+def test_fallbacks_example() -> None:
+    from pantheon.results import FALLBACKS
+
+    assert list(json_example("fallbacks")) == list(FALLBACKS)
 
 
 def test_cell_example(tmp_path: Path) -> None:
