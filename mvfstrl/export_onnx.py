@@ -192,12 +192,12 @@ class OnnxTwin:
         binding = self.session.io_binding()
         for item in self.session.get_inputs():
             shape = [batch if size == "batch" else size for size in item.shape]
-            value = np.zeros(shape, kinds[item.type])
+            value: Array = np.zeros(shape, kinds[item.type])
             binding.bind_ortvalue_input(item.name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
         for item in self.session.get_outputs():
             shape = [batch if size == "batch" else size for size in item.shape]
-            value = np.zeros(shape, np.int64 if item.name == "action" else np.float32)
-            binding.bind_ortvalue_output(item.name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
+            found: Array = np.zeros(shape, np.int64 if item.name == "action" else np.float32)
+            binding.bind_ortvalue_output(item.name, onnxruntime.OrtValue.ortvalue_from_numpy(found))
         return binding
 
 
