@@ -6,7 +6,8 @@ For each network: steps per second of processor time, summed over ranks, of one 
 as there are ranks, each alone (`apart`), of ranks that share one's environments and batch (`shared`), and of
 ranks that have as many each (`each`). Processes slow each other down on any machine, so the efficiency of
 ranks is beside runs apart. A rank that waits uses no processor: the share of wall time that rank 0 waits is
-told, and tells of the machine's other work too. The message alone is measured as well.
+told, and tells of the machine's other work too. An update alone and one together
+with the other ranks, in turns, tell what the messages cost.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ from pathlib import Path
 
 import torch
 
-from mvfstrl.agents.impala.config import NetworkConfig
-from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
+from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
+from mvfstrl.agents.impala.learner import Learner
+from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.agents.impala.trajectory import Trajectory
 from mvfstrl.bench_train import OVERRIDES
-from mvfstrl.distributed import launched
+from mvfstrl.distributed import Ranks, launched
 from mvfstrl.metrics import read_metrics
 
 STEPS = {"h128_mlp": 1_200_000, "h128_lstm": 400_000, "h512_mlp": 400_000, "h512_lstm": 80_000}
 DEFAULT = ("h128_lstm", "h512_lstm")
-INPUTS = 221
-SUMS = 200
+SHAPE = NetworkShape(observation_size=221, num_actions=5, jobs=1)
+UPDATES = {"h128_mlp": 60, "h128_lstm": 60, "h512_mlp": 30, "h512_lstm": 12}
 WARM_UP = 0.25
 """Part of the rows that does not count."""
 
@@ -95,28 +98,35 @@ def summary(path: Path) -> dict[str, float]:
     return {"cpu": steps / cpu, "wall": steps / wall, "waiting": waited / wall}
 
 
-def message(name: str, ranks: int) -> float:
-    """Processor time, of all ranks together, for one sum of a network's gradients."""
-    command = [*torchrun(ranks), "-m", "mvfstrl.bench_ranks", "--message", name]
+def updates(name: str, ranks: int) -> tuple[float, float]:
+    """Processor time of an update of 80 x 32, a rank: alone, and together with the others."""
+    command = [*torchrun(ranks), "-m", "mvfstrl.bench_ranks", "--updates", name]
     ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    return float(ended.stdout.split()[-1])
+    alone, together = map(float, ended.stdout.split()[-2:])
+    return alone, together
 
 
-def measure_message(name: str) -> None:
-    """In each rank."""
+def measure_updates(name: str) -> None:
+    """In each rank: both kinds in turns, so that they meet the same machine."""
     torch.set_num_threads(1)
     launch = launched()
     assert launch is not None, "torchrun starts this"
-    network = ImpalaNetwork(NetworkShape(INPUTS, 5, 1), network_of(name))
-    tensors = [parameter.detach() for parameter in network.parameters()]
+    config = ImpalaConfig(network=network_of(name))
+    batch = Trajectory(80, 32, SHAPE, int(config.network.lstm), config.network.hidden_size).batch
+    batch.observation.normal_()
     with launch.group(cuda=False, timeout_s=120) as group:
-        group.sum(tensors)
-        begin = time.process_time()
-        for _ in range(SUMS):
-            group.sum(tensors)
-        spent = group.gather(time.process_time() - begin)
+        cpu = torch.device("cpu")
+        kinds = [Learner(SHAPE, config, total_steps=10**9, device=cpu, ranks=r) for r in (Ranks(), group)]
+        spent = [0.0, 0.0]
+        for update in range(UPDATES[name]):
+            for kind, learner in enumerate(kinds):
+                begin = time.process_time()
+                learner.learn(batch)
+                if update > 0:
+                    spent[kind] += time.process_time() - begin
+        everywhere = group.gather(spent)
     if group.first:
-        print(sum(spent) / SUMS)
+        print(*(sum(kind) / len(kind) / (UPDATES[name] - 1) for kind in zip(*everywhere, strict=True)))
 
 
 def torchrun(ranks: int) -> list[str]:
@@ -149,7 +159,9 @@ def figures(name: str, ranks: int) -> Iterator[Figure]:
         )
         yield f"ranks{ranks}_steps_per_second_{name}_{label}", round(several["wall"]), "steps/s"
         yield f"ranks{ranks}_waiting_{name}_{label}", round(several["waiting"], 3), "of wall time"
-    yield f"ranks{ranks}_message_{name}", round(1e3 * message(name, ranks), 3), "CPU-ms an update"
+    alone, together = updates(name, ranks)
+    yield f"ranks{ranks}_update_alone_{name}", round(1e3 * alone, 2), "CPU-ms"
+    yield f"ranks{ranks}_update_together_{name}", round(1e3 * together, 2), "CPU-ms"
 
 
 def main() -> None:
@@ -159,10 +171,10 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--message", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--updates", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.message:
-        measure_message(options.message)
+    if options.updates:
+        measure_updates(options.updates)
         return
     unknown = sorted(set(options.names) - set(STEPS))
     if unknown:
