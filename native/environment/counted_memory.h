@@ -23,11 +23,16 @@ class CountedMemory {
   static void reset_peak() { peak_ = live_.load(); }
 
   static void* take(std::size_t size, std::size_t alignment) {
+    void* memory = take_or_null(size, alignment);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+  }
+  static void* take_or_null(std::size_t size, std::size_t alignment = 1) noexcept {
     if (size == 0) size = 1;
     void* memory = alignment > alignof(std::max_align_t)
                        ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
                        : std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
+    if (memory == nullptr) return nullptr;
     ++allocations_;
     const std::int64_t live = live_ += static_cast<std::int64_t>(malloc_usable_size(memory));
     std::int64_t peak = peak_;
@@ -48,13 +53,36 @@ class CountedMemory {
 
 }  // namespace mvfstrl
 
+// All that a program may call, or a sanitizer's own would take what ours gave.
 void* operator new(std::size_t size) { return mvfstrl::CountedMemory::take(size, 1); }
+void* operator new[](std::size_t size) { return mvfstrl::CountedMemory::take(size, 1); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return mvfstrl::CountedMemory::take(size, static_cast<std::size_t>(alignment));
 }
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return mvfstrl::CountedMemory::take(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return mvfstrl::CountedMemory::take_or_null(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return mvfstrl::CountedMemory::take_or_null(size);
+}
 void operator delete(void* memory) noexcept { mvfstrl::CountedMemory::give_back(memory); }
+void operator delete[](void* memory) noexcept { mvfstrl::CountedMemory::give_back(memory); }
 void operator delete(void* memory, std::size_t) noexcept { mvfstrl::CountedMemory::give_back(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { mvfstrl::CountedMemory::give_back(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { mvfstrl::CountedMemory::give_back(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { mvfstrl::CountedMemory::give_back(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  mvfstrl::CountedMemory::give_back(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  mvfstrl::CountedMemory::give_back(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  mvfstrl::CountedMemory::give_back(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
   mvfstrl::CountedMemory::give_back(memory);
 }
