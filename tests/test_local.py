@@ -90,7 +90,7 @@ def test_several_agents_each_have_a_policy(tmp_path: Path) -> None:
         run = RunDirectory(tmp_path / mode)
         cfg = config(f"checkpoint={path}", flows, "test.runs=3", mode=mode)
         tables.append(evaluate(cfg, schemes_of(cfg, run), run.path, Console(quiet=True)))
-    pd.testing.assert_frame_equal(*tables)
+    pd.testing.assert_frame_equal(tables[0], tables[1])
 
 
 def test_an_exported_file_does_as_its_checkpoint(tmp_path: Path) -> None:
