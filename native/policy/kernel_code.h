@@ -67,14 +67,16 @@ struct Code {
     return a < 0.625F ? small : with_sign_of(large, x);
   }
 
-  // log(1 + a), a >= 0: log of u = 1 + a = 2^e (1 + f), |f| below a half; for small a, f is a itself.
+  // log(1 + a), a >= 0, to less than an ulp and a half: log of u = 1 + a = 2^e (1 + f), |f| below a half.
+  // What u lost of a by rounding comes back in f: a normaliser may make fifty times as much of it.
   MVFSTRL_INLINE Vec log1p(Vec a) {
     constexpr std::int32_t kRootHalf = 0x3f3504f3;
     const Vec u = 1.0F + a;
     const Int bits = Int(u) - kRootHalf;
     const Int e = bits >> 23;
     const Vec m = Vec((bits & 0x007fffff) + kRootHalf);
-    const Vec f = e == 0 ? a : m - 1.0F;
+    const Vec lost = a - (u - 1.0F);
+    const Vec f = (m - 1.0F) + lost * Vec((127 - e) << 23);
     const Vec z = f * f;
     Vec y = f * 7.0376836292e-2F - 1.1514610310e-1F;
     y = y * f + 1.1676998740e-1F;
@@ -87,7 +89,7 @@ struct Code {
     const Vec exponent = Vec(e + 0x4b400000) - 12582912.0F;  // e as a float
     y = y * f * z + exponent * -2.12194440e-4F;
     y = (f - 0.5F * z + y) + exponent * 0.693359375F;
-    return a <= 3.0e38F ? y : a;  // infinite, or no number: stays so
+    return a <= 1.0e38F ? y : a;  // infinite, or no number: stays so
   }
 
   static void normalise(float* x, const float* mean, const float* scale, std::size_t size) {
