@@ -1,6 +1,6 @@
 """Measures training end to end: real environment, actors and learner, for four sizes of network.
 
-    python -m mvfstrl.bench_train [--json] [--seconds 20] [--precision fp32 bf16] [--scaling] [NAME ...]
+    python -m mvfstrl.bench_train [--json] [--seconds 20] [--precision both] [--scaling] [NAME ...]
 
 Steps per second of processor time, all threads of the process counted: the machine may be shared. The link is
 12 Mbps with 60 ms of round-trip time and a buffer of one bandwidth-delay product; windows are bounded by what
@@ -161,9 +161,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GOALS))
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--seconds", type=float, default=20.0, help="processor time a network")
-    parser.add_argument(
-        "--precision", nargs="+", choices=list(Precision), default=[Precision.fp32], help="fp32, bf16 or both"
-    )
+    parser.add_argument("--precision", choices=["fp32", "bf16", "both"], default="fp32")
     parser.add_argument("--scaling", action="store_true", help="on one core, then on two")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(GOALS))
@@ -173,8 +171,8 @@ def main() -> None:
         parser.error("--scaling needs two cores")
     figures = scaling_figures if options.scaling else speed_figures
     for name in options.names or GOALS:
-        for precision in options.precision:
-            for figure in figures(name, options.seconds, Precision(precision)):
+        for precision in Precision if options.precision == "both" else [Precision(options.precision)]:
+            for figure in figures(name, options.seconds, precision):
                 figure.print(as_json=options.json)
 
 
