@@ -69,7 +69,8 @@ def table_of(cfg: Config, folder: Path) -> pd.DataFrame:
 
 @pytest.mark.parametrize("lstm", [False, True])
 def test_it_plays_what_mode_test_plays(tmp_path: Path, lstm: bool) -> None:
-    path = checkpoint(tmp_path / "trained", lstm=lstm)
+    trained, untrained = ROOT / "policies" / "lte", tmp_path / "untrained"
+    path = next(trained.glob("*.pt")) if lstm else checkpoint(untrained, lstm=False)
     overrides = [f"checkpoint={path}", "test.runs=30", "env.rate_mbps=[2,40]", "env.delay_ms=[5,60]"]
     local = table_of(config(*overrides), tmp_path / "local")
     tested = table_of(config(*overrides, mode="test"), tmp_path / "test")
