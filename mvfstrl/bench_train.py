@@ -99,7 +99,7 @@ class Clock:
         return Speed(self.rate, self.wall_rate, learner, actor)
 
     def over(self) -> bool:
-        return self.start_step is not None and time.process_time() - self.start_cpu >= self.seconds
+        return bool(self._waits) and time.process_time() - self.start_cpu >= self.seconds
 
 
 def measure(name: str, seconds: float, precision: Precision = Precision.fp32) -> float:
