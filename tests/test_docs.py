@@ -195,7 +195,8 @@ def test_a_run_leaves_the_files_that_the_page_lists(finished_run: Path) -> None:
     left = {re.sub(r"^cells/.*", "cells/SCHEME/SCENARIO.json.gz", file) for file in left}
     left = {re.sub(r"^report/figures/.*", "report/figures/FIGURE", file) for file in left}
     assert left <= listed
-    optional = {"non_finite_batch_*.pt", "qlog/SCHEME/SCENARIO-SEED-flowN.sqlog", "policy.onnx", "policy.pt2"}
+    optional = {"non_finite_batch_*.pt", "qlog/SCHEME/SCENARIO-SEED-flowN.sqlog"}
+    optional |= {"policy.onnx", "policy.pt2", "fallbacks.parquet"}
     assert listed - left == optional
 
 

@@ -98,7 +98,7 @@ def test_a_study_is_told_drawn_and_not_repeated(tmp_path: Path) -> None:
     assert points["wall_s"].iloc[-1] <= seed["wall_s"]
     assert (tmp_path / "learning.png").stat().st_size > 10_000
     for line in done.stdout.splitlines():
-        assert set(json.loads(line)) == {"name", "value", "unit"}
+        assert set(json.loads(line)) == {"name", "value", "unit", "goal"}
 
     before = (tmp_path / "seed-1" / "timing.json").stat().st_mtime_ns
     again = study(tmp_path, *options)

@@ -87,7 +87,12 @@ PARTS: dict[str, Part] = {
         "one decision: the native kernel beside TorchScript, AOTInductor and onnxruntime",
         (sys.executable, "tools/bench_policy.py"),
     ),
-    "train": Part("training from end to end", (*MODULE, "mvfstrl.bench_train", "--json")),
+    "train": Part(
+        "training from end to end", (*MODULE, "mvfstrl.bench_train", "--json", "--precision", "both")
+    ),
+    "scaling": Part(
+        "training on two cores beside one", (*MODULE, "mvfstrl.bench_train", "--json", "--scaling")
+    ),
     "ranks": Part(
         "several learners beside one", (*MODULE, "mvfstrl.bench_ranks", "--json"), by_default=False
     ),
