@@ -13,18 +13,20 @@ def _trees() -> dict[str, Any]:
     from mvfstrl import _native
 
     return {
-        **_native.default_config(),
-        "guard": _native.guard_config(),
-        "kinds": _native.default_alternatives(),
+        "": _native.default_config(),
+        "guard": {"guard": _native.guard_config()},
+        "kinds": {"kinds": _native.default_alternatives()},
     }
 
 
 def native_default(path: str) -> Any:
-    """The default at a dotted path of the native configuration, list items by number; below `guard`, those of
-    mode=test_local. Below `kinds` are the alternatives: `kinds.rate.trace`, `kinds.controller.cubic`,
-    `kinds.reward.linear.delay_factor`..."""
-    node: Any = _trees()
-    for key in path.split(".") if path else ():
+    """The default at a dotted path of the native configuration, list items by number; at "" all of it. Beside
+    the configuration stand `guard`, of mode=test_local, and `kinds`, the alternatives: `kinds.rate.trace`,
+    `kinds.controller.cubic`, `kinds.reward.linear.delay_factor`..."""
+    keys = path.split(".") if path else []
+    trees = _trees()
+    node: Any = trees.get(keys[0] if keys else "", trees[""])
+    for key in keys:
         node = node[int(key)] if isinstance(node, list) else node[key]
     return copy.deepcopy(node)
 

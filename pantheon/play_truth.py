@@ -44,7 +44,6 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
     """The native configuration of a row: the project's defaults but for what the row and its runs fixed."""
     assert row.links is not None
     config: dict[str, Any] = native_default("")
-    del config["kinds"]
     config["scenarios"][0] |= {
         "name": row.scenario,
         "uplink": _rate(uplink, row.trace_offset_ms),
