@@ -117,37 +117,40 @@ struct Code {
     }
   }
 
-  // sum += weights x, over `inputs`; returns where the weights end. One row alone keeps several partial sums,
-  // so that additions need not wait for one another.
+  // sum += weights x, over `inputs`; returns where the weights end. A row alone keeps several partial sums,
+  // so that additions need not wait for one another; rows together one for each `kBlock` inputs, so that the
+  // rounding of hundreds of additions does not pile up in one.
   template <std::size_t kTile, std::size_t kVecs, class Weight>
   MVFSTRL_INLINE const Weight* multiply(const Weight* weights, Rows x, std::size_t inputs,
                                         Vec (&sum)[kTile][kVecs]) {
+    constexpr std::size_t kBlock = 16;
     constexpr std::size_t kSets = kTile == 1 ? 8 / kVecs : 1;
-    Vec partial[kSets][kTile][kVecs];
-#pragma GCC unroll 8
-    for (std::size_t s = 0; s < kSets; ++s) {
-#pragma GCC unroll 8
-      for (std::size_t r = 0; r < kTile; ++r) {
-#pragma GCC unroll 8
-        for (std::size_t v = 0; v < kVecs; ++v) partial[s][r][v] = s == 0 ? sum[r][v] : Vec{};
-      }
-    }
+    Vec partial[kSets][kTile][kVecs] = {};
     std::size_t k = 0;
     for (; k + kSets <= inputs; k += kSets) {
 #pragma GCC unroll 8
       for (std::size_t s = 0; s < kSets; ++s) add(weights, x, k + s, partial[s]);
+      if (kTile > 1 && (k + 1) % kBlock == 0) collect(partial, sum);
     }
     for (; k < inputs; ++k) add(weights, x, k, partial[0]);
+    collect(partial, sum);
+    return weights;
+  }
+  // Moves partial sums into `sum`.
+  template <std::size_t kSets, std::size_t kTile, std::size_t kVecs>
+  MVFSTRL_INLINE void collect(Vec (&partial)[kSets][kTile][kVecs], Vec (&sum)[kTile][kVecs]) {
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kTile; ++r) {
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < kVecs; ++v) {
-        sum[r][v] = partial[0][r][v];
+        Vec whole = partial[0][r][v];
 #pragma GCC unroll 8
-        for (std::size_t s = 1; s < kSets; ++s) sum[r][v] += partial[s][r][v];
+        for (std::size_t s = 1; s < kSets; ++s) whole += partial[s][r][v];
+        sum[r][v] += whole;
+#pragma GCC unroll 8
+        for (std::size_t s = 0; s < kSets; ++s) partial[s][r][v] = Vec{};
       }
     }
-    return weights;
   }
   template <std::size_t kTile, std::size_t kVecs, class Weight>
   MVFSTRL_INLINE void add(const Weight*& weights, Rows x, std::size_t input, Vec (&sum)[kTile][kVecs]) {
