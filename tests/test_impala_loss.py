@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,19 @@ def test_the_step_out_of_a_final_observation_is_in_no_loss() -> None:
     torch.testing.assert_close(one.terms, two.terms)
     for key, value in diagnostics(one, first).items():
         torch.testing.assert_close(value, diagnostics(two, second)[key])
+
+
+def test_without_vtrace_the_policy_that_acted_does_not_matter() -> None:
+    """Advantages are those of a batch that the learning policy played itself; with V-trace they are not."""
+    batch, network = make_batch(), make_network()
+    uncorrected = replace(PLAIN, vtrace=False)
+    off_policy = compute(batch, network, uncorrected).targets
+    corrected = compute(batch, network).targets
+    on_policy(batch, network)
+    as_if = compute(batch, network).targets
+    torch.testing.assert_close(off_policy.advantages, as_if.advantages)
+    torch.testing.assert_close(off_policy.targets, as_if.targets)
+    assert not torch.allclose(corrected.advantages, as_if.advantages)
 
 
 def test_entropy_and_costs_add_up() -> None:

@@ -56,6 +56,9 @@ class LossConfig:
     discount: float = 0.9
     """Per decision. A decision lasts about 100 ms, so 0.9 looks a second ahead: several times what a queue
     takes to fill or drain, and short enough that the link's own whims do not drown what an action did."""
+    vtrace: bool = True
+    """Corrects for the lag between the policy that acted and the one that learns; false takes every
+    importance weight for 1."""
     rho_clip: float = 1.0
     """Truncation of the importance weights of temporal differences: sets whose value is learnt."""
     c_clip: float = 1.0

@@ -69,8 +69,11 @@ def impala_loss(
 
     valid = ~(batch.terminated[:-1] | batch.truncated[:-1])
     raw = scale.raw(values.detach(), batch.job)
+    log_ratios = taken.detach() - taken_behaviour
+    if not config.vtrace:
+        log_ratios = torch.zeros_like(log_ratios)  # as if the policy that learns had acted
     targets = vtrace(
-        log_ratios=taken.detach() - taken_behaviour,
+        log_ratios=log_ratios,
         rewards=batch.reward[1:],
         discounts=config.discount * (~batch.terminated[1:]).to(raw.dtype),
         values=raw,
@@ -86,7 +89,7 @@ def impala_loss(
     if siblings > 1:
         mean, common, square = sibling_means(merits, valid, siblings)
         count, common, square = sum_ranks(torch.stack([count, common, square])).unbind()
-        ratios = (taken.detach() - taken_behaviour).exp().clamp(max=config.pg_rho_clip)
+        ratios = log_ratios.exp().clamp(max=config.pg_rho_clip)
         merits = merits - ratios * sibling_multiple(common, square) * mean
         targets = targets._replace(advantages=merits)
     else:
