@@ -11,15 +11,16 @@ import sys
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mvfstrl.config import Config, Mode, config_folder, register, to_config
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import ConfigError, MvfstrlError
 from mvfstrl.help import hints
+from mvfstrl.outcome import State, objective_of, recorded
 from mvfstrl.rundir import RunDirectory
 
-# Imported only when chosen. Each is called with (Config, RunDirectory) and returns the run's objective.
+# Imported only when chosen. Each is called with (Config, RunDirectory), and leaves its scores in the latter.
 MODES = {
     Mode.train: ("mvfstrl.train", "train"),
     Mode.test: ("pantheon.evaluate", "test"),
@@ -31,35 +32,59 @@ MODES = {
 USER_ERROR = 2
 
 
-def run(composed: DictConfig) -> float | None:
-    """One run, as Hydra starts it. Returns its objective, for sweepers: of a training its closing test's."""
+def run(composed: DictConfig) -> float | list[float] | None:
+    """One run, as Hydra starts it. Returns its objective, for sweepers."""
+    hydra_cfg = HydraConfig.get()
     try:
         cfg = to_config(composed)
-        directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+        directory = RunDirectory(hydra_cfg.runtime.output_dir)
         _require_one_rank_unless_training(cfg.mode)
-        if cfg.mode is not Mode.report:  # it tells a run that is over, whose own records stay
-            validate(cfg, directory.path)
+        if cfg.mode is Mode.report:  # it tells a run that is over, whose own records stay
+            start(cfg.mode, cfg, directory)
+            return None
+        if hydra_cfg.mode == RunMode.RUN:
+            validate(cfg, directory.path)  # a refusal leaves the folder as it was
+        with recorded(directory.path, cfg.mode, hydra_cfg.overrides.task, sweep_number(hydra_cfg)) as outcome:
+            if hydra_cfg.mode == RunMode.MULTIRUN:
+                validate(cfg, directory.path)
             directory.record(composed)
-        objective = start(cfg.mode, cfg, directory)
-        if HydraConfig.get().mode == RunMode.RUN:
-            _dismiss_ranks()
-        if cfg.mode is Mode.train and not directory.interrupted:
-            start(Mode.trace, cfg, directory)  # what was learnt, ready to ship
-            if cfg.test_after_train:
-                objective = start(Mode.test, cfg, directory)
+            _play(cfg, directory)
+            outcome.scores = directory.scores
+            if directory.interrupted:
+                outcome.state = State.interrupted
+            else:
+                outcome.objective = objective_of(cfg.objective, directory.scores)
+        return outcome.objective
     except MvfstrlError as error:
         # A sweep gets the exception and judges it; a single run ends with the one line that names the cause.
-        if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if hydra_cfg.mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    return None if objective is None else float(objective)
 
 
-def start(mode: Mode, cfg: Config, directory: RunDirectory) -> float | None:
+def _play(cfg: Config, directory: RunDirectory) -> None:
+    """The mode, and what ends a training: what was learnt, ready to ship, and its test."""
+    start(cfg.mode, cfg, directory)
+    if HydraConfig.get().mode == RunMode.RUN:
+        _dismiss_ranks()
+    if cfg.mode is Mode.train and not directory.interrupted:
+        start(Mode.trace, cfg, directory)
+        if cfg.test_after_train:
+            start(Mode.test, cfg, directory)
+
+
+def start(mode: Mode, cfg: Config, directory: RunDirectory) -> None:
     module, function = MODES[mode]
-    objective: float | None = getattr(importlib.import_module(module), function)(cfg, directory)
-    return objective
+    getattr(importlib.import_module(module), function)(cfg, directory)
+
+
+def sweep_number(hydra_cfg: DictConfig) -> int | None:
+    """Of a run in a sweep; None for a single one."""
+    if hydra_cfg.mode != RunMode.MULTIRUN:
+        return None
+    number: int | None = OmegaConf.select(hydra_cfg, "job.num", throw_on_missing=False)
+    return number
 
 
 def several_ranks() -> bool:

@@ -4,6 +4,7 @@ config.yaml      the resolved configuration (that of an earlier start is kept as
 versions.json    Python, packages, native core, git revision; never the environment
 metrics.jsonl    one JSON object a row, each with its `step`; metrics.parquet is written from it at the end
 checkpoints/     see mvfstrl.checkpoint
+outcome.json     how the run stands, written by run.py: see mvfstrl.outcome
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         self.interrupted = False
         """Set by whoever was asked to stop before the end: nothing further is to be started."""
+        self.scores: dict[str, float] = {}
+        """By name, what the run's modes found out: `objective` picks from these."""
 
     @property
     def checkpoints(self) -> Path:

@@ -74,6 +74,7 @@ def _train(cfg: Config, folder: Path, ranks: Ranks, run: RunDirectory | None) ->
         live = LiveLine(cfg.total_steps, max(after, 0))
         with open_tracker(cfg, run, after=after) as tracker, live:
             objective = training.run(_reporter(tracker, live), lambda: stop.requested)
+        run.scores["episode_return"] = objective
         if ranks.agree_to_stop(stop.requested):
             run.interrupted = True
             logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)

@@ -23,7 +23,7 @@ from pantheon.benchmark import Benchmark
 from pantheon.cells import CellStore
 from pantheon.qlog import log_test
 from pantheon.report import write_report
-from pantheon.results import fallbacks_frame, frame, series_frame, summarise, write_results
+from pantheon.results import METRICS, fallbacks_frame, frame, series_frame, summarise, write_results
 from pantheon.schemes import Scheme, schemes_of
 from pantheon.statistics import normalised_scores
 from pantheon.table import guard_lines, print_comparison
@@ -41,8 +41,20 @@ def test(cfg: Config, run: RunDirectory) -> float:
     show_comparison(cfg, run, table, run.path / "comparison.png")
     if cfg.test.report:
         write_report(run.path, Console())
-    own = table[(table["scheme"] == cfg.agent.name) & (table["flow"] == 0)]
-    return float(own.groupby("scenario")["reward"].mean().mean())
+    run.scores.update(scores_of(table, cfg.agent.name))
+    return run.scores["reward"]
+
+
+def scores_of(table: pd.DataFrame, agent: str) -> dict[str, float]:
+    """The agent's metrics by name: means over the scenarios, each weighing the same, whatever its episodes.
+    `score` is among them where the anchors make one."""
+    own = table[(table["scheme"] == agent) & (table["flow"] == 0)].groupby("scenario")
+    metrics = (*METRICS, "queue_delay_mean_ms", "queue_delay_p95_ms")
+    scores = {metric: float(own[metric].mean().mean()) for metric in metrics}
+    normalised = normalised_scores(table).scores
+    if agent in normalised:
+        scores["score"] = float(normalised[agent].mean())
+    return scores
 
 
 def evaluate(

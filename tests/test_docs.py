@@ -116,6 +116,16 @@ def test_versions_example() -> None:
     assert set(shown["git"]) == {"revision", "dirty"}
 
 
+def test_outcome_example() -> None:
+    from mvfstrl.outcome import OBJECTIVES, Outcome, State
+
+    shown = json_example("outcome")
+    assert list(shown) == [field.name for field in dataclasses.fields(Outcome)]
+    assert set(shown["scores"]) == set(OBJECTIVES)
+    text = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    assert all(f"`{state}`" in text for state in State)
+
+
 def test_results_example() -> None:
     from pantheon.results import COLUMNS
 

@@ -365,6 +365,8 @@ class Config:
     mode=test_local takes a policy.mvfstrl too."""
     resume: Resume = Resume.auto
     test_after_train: bool = True
+    objective: list[str] = field(default_factory=lambda: ["reward"])
+    """What a run returns to a sweeper: metrics of the agent under test, by name."""
     agent: AgentConfig = field(default_factory=AgentConfig)
     env: EnvConfig = field(default_factory=EnvConfig)
     actions: ActionsConfig = field(default_factory=ActionsConfig)

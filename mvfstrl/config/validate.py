@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mvfstrl.agents.impala import config as impala
@@ -12,6 +13,7 @@ from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.config.native_config import native_config, native_guard
 from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError, MissingExtraError
+from mvfstrl.outcome import OBJECTIVES
 
 LEARNERS = ("impala",)
 PRECISIONS = ("fp32", "bf16")
@@ -21,6 +23,7 @@ TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle", "omniscient")
 def validate(cfg: Config, run: Path) -> None:
     """Raises `ConfigError` for the first problem found. `run`: the run directory."""
     _check_numbers(cfg)
+    _check_objective(cfg)
     _check_mode(cfg, run)
     _check_agent(cfg)
     if cfg.mode in (Mode.test, Mode.test_local) or cfg.test_after_train:
@@ -67,6 +70,24 @@ def _check_numbers(cfg: Config) -> None:
         raise ConfigError("deterministic: holds on the CPU only; add device=cpu")
 
 
+def _check_objective(cfg: Config) -> None:
+    if not cfg.objective:
+        raise ConfigError(f"objective: is empty; there are {', '.join(OBJECTIVES)}")
+    for name in cfg.objective:
+        if name not in OBJECTIVES:
+            hint = _near(name, OBJECTIVES)
+            raise ConfigError(f"objective: unknown metric {name!r}{hint}; there are {', '.join(OBJECTIVES)}")
+    if len(set(cfg.objective)) < len(cfg.objective):
+        raise ConfigError(f"objective: names a metric twice: {', '.join(cfg.objective)}")
+    if "score" in cfg.objective and not cfg.test.anchors:
+        raise ConfigError("objective: score is normalised by the anchors; add test.anchors=true")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def _check_test(cfg: Config) -> None:
     _need(cfg.test.runs >= 1, "test.runs", "at least 1", cfg.test.runs)
     _need(cfg.test.series_runs >= 0, "test.series_runs", "0 or more", cfg.test.series_runs)
@@ -76,8 +97,7 @@ def _check_test(cfg: Config) -> None:
         raise ConfigError(f"test.schemes: is empty; name what to compare with: {', '.join(TEST_SCHEMES)}")
     for name in cfg.test.schemes:
         if name not in TEST_SCHEMES:
-            near = difflib.get_close_matches(name, TEST_SCHEMES, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            hint = _near(name, TEST_SCHEMES)
             known = ", ".join(TEST_SCHEMES)
             raise ConfigError(f"test.schemes: unknown scheme {name!r}{hint}; there are {known}")
         if name in LEARNERS and name != cfg.agent.name and cfg.checkpoint is None:
