@@ -4,7 +4,7 @@ one-way delay, the delay axis reversed, so that up and to the right is better.""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,9 +142,11 @@ def _point(axis: Axes, summary: Summary) -> None:
     )
 
 
-def name_points(axis: Axes, named: Sequence[tuple[str, float, float]]) -> None:
+def name_points(
+    axis: Axes, named: Sequence[tuple[str, float, float]], looks: Mapping[str, Style] | None = None
+) -> None:
     """Writes each name (and its point's place) where it covers least: beside its point, else a line further
-    up or down. The layout has to be settled."""
+    up or down. The layout has to be settled. `looks` are those of names that are no schemes'."""
     pixel = axis.figure.dpi / 72
     points = [axis.transData.transform((x, y)) for _, x, y in named]
     taken = [(x - 6 * pixel, y - 6 * pixel, x + 6 * pixel, y + 6 * pixel) for x, y in points]
@@ -167,7 +169,7 @@ def name_points(axis: Axes, named: Sequence[tuple[str, float, float]]) -> None:
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
-            color=style_of(name).colour,
+            color=(looks or {}).get(name, style_of(name)).colour,
             fontsize=9.5,
             fontweight="bold" if name.startswith("impala") else "normal",
             zorder=4,

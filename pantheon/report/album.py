@@ -37,7 +37,7 @@ _VARIABLES = {
     "#332288": "var(--indigo)",
     "#8c564b": "var(--brown)",
 }
-_SETTINGS: dict[Any, Any] = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # text stays text
     "font.family": "sans-serif",
@@ -97,7 +97,7 @@ class Album:
     @contextmanager
     def chapter(self, name: str) -> Iterator[ChapterWriter]:
         writer = ChapterWriter(self._folder, file_name(name))
-        with matplotlib.rc_context(_SETTINGS):
+        with matplotlib.rc_context(SETTINGS):
             try:
                 yield writer
             finally:

@@ -175,7 +175,7 @@ def _action_rows(axis: Axes, run: pd.DataFrame, actions: list[str], colour: str)
     """A row an action, the strongest increase on top; a bar where it was taken."""
     count = max(len(actions), int(run["action"].max()) + 1)
     names = [actions[index] if index < len(actions) else f"action {index}" for index in range(count)]
-    order = sorted(range(count), key=lambda index: _effect(names[index]))
+    order = sorted(range(count), key=lambda index: effect_of(names[index]))
     row_of = np.empty(count)
     row_of[order] = np.arange(count)
     xs, ys = _bars(run["time_ms"].to_numpy(dtype=np.float64) / 1000.0, run["action"].to_numpy(), row_of)
@@ -199,9 +199,8 @@ def _bars(seconds: Floats, taken: NDArray[np.int64], row_of: Floats) -> tuple[Fl
     ).ravel()
 
 
-def _effect(action: str) -> float:
-    """What the action leaves of a window of 100 packets; names of another form sort in the middle."""
-    window = 100.0
+def effect_of(action: str, window: float = 100.0) -> float:
+    """What the action leaves of a window of so many packets; names of another form leave it as it is."""
     try:
         value = float(action[1:] or 0.0)
     except ValueError:
