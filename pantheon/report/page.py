@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
 
-from pantheon.figures import style_of
+from pantheon.figures import Style, style_of
 from pantheon.report.album import Album, file_name, on_page
 from pantheon.report.facts import run_facts, settings
 from pantheon.report.overview import STEPS, Step, overview
@@ -49,7 +49,7 @@ def build(source: Source, folder: Path, step: Step) -> str:
     ranked = [scheme for scheme, _ in first.ranking.rows]
     rivals = [scheme for scheme in source.results["flow_scheme"].unique() if scheme not in ranked]
     return (
-        _environment()
+        environment()
         .get_template("index.html")
         .render(
             schemes=ranked,
@@ -62,13 +62,14 @@ def build(source: Source, folder: Path, step: Step) -> str:
     )
 
 
-def mark_of(scheme: str) -> Mark:
-    """In the figures' own shape and colour, around the origin, about 1 wide."""
-    style = style_of(scheme)
+def mark_of(name: str, look: Style | None = None) -> Mark:
+    """In the figures' own shape and colour, around the origin, about 1 wide. `look`: else that of the scheme
+    of that name."""
+    style = look or style_of(name)
     marker = MarkerStyle(style.marker)
     size = 1.5 if style.marker == "*" else 1.0  # a star's points make little area
     outline = marker.get_path().transformed(marker.get_transform() + Affine2D().scale(size))
-    return Mark(f"mark-{file_name(scheme)}", _svg_path(outline), on_page(style.colour))
+    return Mark(f"mark-{file_name(name)}", _svg_path(outline), on_page(style.colour))
 
 
 def _svg_path(outline: Outline) -> str:
@@ -83,9 +84,10 @@ def _svg_path(outline: Outline) -> str:
     return "".join(parts)
 
 
-def _environment() -> Environment:
+def environment(*packages: str) -> Environment:
+    """Where templates are found: those of `packages` first, then this package's, pieces of any page."""
     return Environment(
-        loader=PackageLoader("pantheon.report"),
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "pantheon.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
