@@ -12,12 +12,13 @@ import torch
 from mvfstrl._native import observation_spec
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import save_checkpoint
 from mvfstrl.config import Config, compose, native_config
 from mvfstrl.errors import CheckpointError
+from mvfstrl.policy import NetworkPolicy
 from mvfstrl.rundir import RunDirectory
 from pantheon.evaluate import evaluate
 from pantheon.schemes import schemes_of, trained
+from tests.saved_policy import save_policy
 
 
 def config(*overrides: str) -> Config:
@@ -31,16 +32,8 @@ def checkpoint(folder: Path, cfg: Config, seed: int = 0, **spec: Any) -> Path:
     own = observation_spec(native_config(replace(cfg, agent=compose().agent)))
     shape = NetworkShape(len(own["observation"]), len(own["actions"]), jobs=1)
     network = ImpalaNetwork(shape, NetworkConfig(hidden_size=8))
-    content = {
-        "spec": {**own, **spec},
-        "config": asdict(cfg),
-        "jobs": ["constant"],
-        "shape": shape._asdict(),
-        "network": {"hidden_size": 8},
-        "step": 1,
-        "learner": {"network": network.state_dict()},
-    }
-    return save_checkpoint(folder, content, step=1)
+    policy = NetworkPolicy(network, spec={**own, **spec}, config=asdict(cfg), jobs=["constant"], step=1)
+    return save_policy(folder, policy, hidden_size=8)
 
 
 def test_policies_of_other_specs_play_side_by_side(tmp_path: Path) -> None:

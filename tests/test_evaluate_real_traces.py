@@ -11,9 +11,10 @@ import torch
 from mvfstrl._native import default_config, observation_spec
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import save_checkpoint
+from mvfstrl.policy import NetworkPolicy
 from pantheon import real_traces
 from pantheon.results import read_results
+from tests.saved_policy import save_policy
 
 SHARED = Path(os.environ.get("MVFSTRL_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 TRACES = SHARED / "traces"
@@ -42,16 +43,8 @@ def test_a_policy_plays_all_four_links(tmp_path: Path) -> None:
     torch.manual_seed(0)
     shape = NetworkShape(len(spec["observation"]), len(spec["actions"]), jobs=1)
     network = ImpalaNetwork(shape, NetworkConfig(hidden_size=8))
-    content = {
-        "spec": spec,
-        "config": {},
-        "jobs": ["lte"],
-        "shape": shape._asdict(),
-        "network": {"hidden_size": 8},
-        "step": 1,
-        "learner": {"network": network.state_dict()},
-    }
-    checkpoint = save_checkpoint(tmp_path / "checkpoints", content, step=1)
+    policy = NetworkPolicy(network, spec=spec, jobs=["lte"], step=1)
+    checkpoint = save_policy(tmp_path / "checkpoints", policy, hidden_size=8)
     options = ["--folder", str(tmp_path / "out"), "--traces", str(TRACES)]
     assert real_traces.main([str(checkpoint), *options, "test.runs=2", "env.episode_ms=3000"]) == 0
     table = read_results(tmp_path / "out" / "results.parquet")

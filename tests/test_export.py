@@ -16,12 +16,13 @@ from mvfstrl import export
 from mvfstrl._native import VectorEnvironment, default_config, observation_spec
 from mvfstrl.agents.impala.config import JobInput, NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import plain, save_checkpoint
+from mvfstrl.checkpoint import plain
 from mvfstrl.config import compose
 from mvfstrl.errors import CheckpointError
 from mvfstrl.policy import NetworkPolicy
 from mvfstrl.policy_file import load_model
 from mvfstrl.rundir import RunDirectory
+from tests.saved_policy import save_policy
 
 SIZE = len(observation_spec(default_config())["observation"])
 
@@ -128,16 +129,7 @@ def test_what_is_no_policy_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_mode_trace_exports_a_checkpoint_and_refuses_another_configuration(tmp_path: Path) -> None:
     trained = policy()
     cfg = compose(["mode=trace", "env=constant", "env.episode_ms=3000"])
-    content = {
-        "spec": trained.spec,
-        "config": trained.config,
-        "jobs": trained.jobs,
-        "shape": trained.network.shape._asdict(),
-        "network": {"hidden_size": 16},
-        "step": 7,
-        "learner": {"network": trained.network.state_dict()},
-    }
-    cfg.checkpoint = str(save_checkpoint(tmp_path / "checkpoints", content, step=7))
+    cfg.checkpoint = str(save_policy(tmp_path / "checkpoints", trained, hidden_size=16))
     assert export.trace(cfg, RunDirectory(tmp_path / "run")) <= 1e-6
     assert (tmp_path / "run" / "policy.pt").exists()
     assert (tmp_path / "run" / "policy.mvfstrl").exists()

@@ -17,10 +17,9 @@ from rich.console import Console
 from mvfstrl._native import observation_spec
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import save_checkpoint
 from mvfstrl.config import Config, compose, native_config
 from mvfstrl.errors import CheckpointError, ConfigError
-from mvfstrl.policy import load_policy
+from mvfstrl.policy import NetworkPolicy, load_policy
 from mvfstrl.policy_file import write
 from mvfstrl.rundir import RunDirectory
 from pantheon.evaluate import evaluate
@@ -28,6 +27,7 @@ from pantheon.local import LocalPolicy
 from pantheon.results import GUARD, GUARD_REASONS, fallbacks_of, frame, rows_of
 from pantheon.schemes import schemes_of
 from pantheon.table import guard_lines
+from tests.saved_policy import save_policy
 
 ROOT = Path(__file__).parents[1]
 BASE = ["agent=impala", "tracker=none", "env=constant", "test.schemes=[cubic]", "test.anchors=false"]
@@ -43,22 +43,13 @@ def checkpoint(folder: Path, *, lstm: bool = True, bias: list[float] | None = No
     cfg = config()
     own = observation_spec(native_config(cfg))
     shape = NetworkShape(len(own["observation"]), len(own["actions"]), jobs=1)
-    settings = NetworkConfig(hidden_size=16, lstm=lstm)
-    network = ImpalaNetwork(shape, settings)
+    network = ImpalaNetwork(shape, NetworkConfig(hidden_size=16, lstm=lstm))
     with torch.no_grad():
         network.policy.weight *= 50  # so that an action depends on what is seen
         if bias is not None:
             network.policy.bias.copy_(torch.tensor(bias))
-    content = {
-        "spec": own,
-        "config": asdict(cfg),
-        "jobs": ["constant"],
-        "shape": shape._asdict(),
-        "network": {"hidden_size": 16, "lstm": lstm},
-        "step": 1,
-        "learner": {"network": network.state_dict()},
-    }
-    return save_checkpoint(folder, content, step=1)
+    policy = NetworkPolicy(network, spec=own, config=asdict(cfg), jobs=["constant"], step=1)
+    return save_policy(folder, policy, hidden_size=16, lstm=lstm)
 
 
 def table_of(cfg: Config, folder: Path) -> pd.DataFrame:

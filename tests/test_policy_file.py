@@ -14,11 +14,12 @@ import torch
 from mvfstrl import _native, agreement, policy_file
 from mvfstrl.agents.impala.config import JobInput, NetworkConfig, Normalization
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
-from mvfstrl.checkpoint import plain, save_checkpoint
+from mvfstrl.checkpoint import plain
 from mvfstrl.config import Config, compose, native_config
 from mvfstrl.errors import CheckpointError
 from mvfstrl.policy import NetworkPolicy
 from mvfstrl.policy_file import ExportError
+from tests.saved_policy import save_policy
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "mlp": {"lstm": False},
@@ -79,16 +80,7 @@ def test_disagreement_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_the_command_prints_a_line_a_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained = policy(configuration())
-    content = {
-        "spec": trained.spec,
-        "config": trained.config,
-        "jobs": trained.jobs,
-        "shape": trained.network.shape._asdict(),
-        "network": {"hidden_size": 48},
-        "step": 7,
-        "learner": {"network": trained.network.state_dict()},
-    }
-    checkpoint = save_checkpoint(tmp_path, content, step=7)
+    checkpoint = save_policy(tmp_path, trained, hidden_size=48)
     arguments = [str(checkpoint), "env=constant", "env.episode_ms=3000", "--decisions=500", "--envs=16"]
     agreement.main(arguments)
     lines = capsys.readouterr().out.splitlines()
