@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from mvfstrl.files import write_whole
+
 
 class MetricsLog:
     """Appends rows to a JSON-lines file. A row is on its way to the disk when `append` returns."""
@@ -28,9 +30,7 @@ class MetricsLog:
     def to_parquet(self) -> Path:
         """Writes all rows, those of earlier starts included, beside the log; a column a metric."""
         target = self.path.with_suffix(".parquet")
-        partial = target.with_name(f".{target.name}.partial")
-        pd.DataFrame(list(read_metrics(self.path))).to_parquet(partial, index=False)
-        partial.replace(target)
+        write_whole(target, pd.DataFrame(list(read_metrics(self.path))).to_parquet(index=False))
         return target
 
     def close(self) -> None:
@@ -60,9 +60,7 @@ def _repair(path: Path, after: int | None) -> None:
     if not path.exists():
         return
     kept = [row for row in read_metrics(path) if after is None or row["step"] <= after]
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def plain(value: Any) -> Any:
