@@ -7,11 +7,13 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mvfstrl.config import Config, Mode, config_folder, register, to_config
 from mvfstrl.config.validate import validate
@@ -79,12 +81,14 @@ def start(mode: Mode, cfg: Config, directory: RunDirectory) -> None:
     getattr(importlib.import_module(module), function)(cfg, directory)
 
 
-def sweep_number(hydra_cfg: DictConfig) -> int | None:
+def sweep_number(hydra_cfg: HydraConf) -> int | None:
     """Of a run in a sweep; None for a single one."""
     if hydra_cfg.mode != RunMode.MULTIRUN:
         return None
-    number: int | None = OmegaConf.select(hydra_cfg, "job.num", throw_on_missing=False)
-    return number
+    from mvfstrl.sweep.record import number_of
+
+    number = number_of(Path(hydra_cfg.sweep.dir), str(hydra_cfg.sweep.subdir))
+    return hydra_cfg.job.num if number is None else number  # a sweeper of Hydra's own keeps no record
 
 
 def several_ranks() -> bool:

@@ -138,7 +138,7 @@ def test_sweeps_get_the_objective_and_the_exception(
     monkeypatch.setattr(sys.modules["fake_modes"], "train", refuse, raising=False)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(MvfstrlError, match="unlucky"):
-        start("-m", "seed=1,2", "hydra.sweep.dir=sweep")
+        start("-m", "seed=1,2", "hydra/sweeper=basic", "hydra.sweep.dir=other")
 
 
 def test_our_errors_are_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.config.plugins import register_plugins
 from mvfstrl.config.schema import REWARDS, TRACKERS, Config
 
 
@@ -30,6 +31,7 @@ def register() -> None:
     for group, options in groups.items():
         for name, node in options.items():
             store.store(group=f"schema/{group}", name=name, node=node)
+    register_plugins()
     OmegaConf.register_new_resolver("scenario_names", _scenario_names, replace=True)
 
 
