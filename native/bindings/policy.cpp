@@ -93,12 +93,6 @@ NetworkWeights network_weights(const NetworkDescription& network, const py::list
   return weights;
 }
 
-Precision parse_precision(const std::string& name) {
-  if (name == "fp32") return Precision::kFloat32;
-  if (name == "bf16") return Precision::kBfloat16;
-  throw std::invalid_argument("precision: must be fp32 or bf16, got '" + name + "'");
-}
-
 PolicyFile policy_of(const py::dict& sizes, const py::list& weights, const std::string& precision) {
   PolicyFile file;
   file.description.network = network_sizes(sizes);
@@ -226,9 +220,7 @@ void bind_model(py::module_& module) {
                              [](const PolicyModel& self) { return network_dict(self.description().network); })
       .def_property_readonly("spec_hash",
                              [](const PolicyModel& self) { return spec_hash(self.description().spec); })
-      .def_property_readonly(
-          "precision",
-          [](const PolicyModel& self) { return self.precision() == Precision::kFloat32 ? "fp32" : "bf16"; })
+      .def_property_readonly("precision", [](const PolicyModel& self) { return name_of(self.precision()); })
       .def_property_readonly("weight_bytes",
                              [](const PolicyModel& self) { return self.network().weight_bytes(); })
       .def_property_readonly(

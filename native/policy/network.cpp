@@ -1,9 +1,19 @@
 #include "policy/network.h"
 
+#include <algorithm>
 #include <bit>
 #include <stdexcept>
 
 namespace mvfstrl {
+
+Precision parse_precision(std::string_view name) {
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+    if (name == name_of(precision)) return precision;
+  }
+  throw std::invalid_argument("precision: must be fp32 or bf16, got '" + std::string(name) + "'");
+}
+
+const char* name_of(Precision precision) { return precision == Precision::kFloat32 ? "fp32" : "bf16"; }
 
 float round_to_bfloat16(float value) {
   return std::bit_cast<float>(std::uint32_t{bfloat16_bits(value)} << 16);
@@ -29,8 +39,13 @@ void NetworkWeights::set_precision(Precision precision) {
 }
 
 Precision NetworkWeights::precision() const {
-  if (!torso.empty()) return torso.front().weight.precision;
-  return lstm.empty() ? head.weight.precision : lstm.front().input.precision;
+  const auto rounded = [](const Matrix& matrix) { return matrix.precision == Precision::kBfloat16; };
+  const bool any =
+      rounded(head.weight) ||
+      std::ranges::any_of(torso, [&](const LinearWeights& layer) { return rounded(layer.weight); }) ||
+      std::ranges::any_of(
+          lstm, [&](const LstmWeights& layer) { return rounded(layer.input) || rounded(layer.recurrent); });
+  return any ? Precision::kBfloat16 : Precision::kFloat32;
 }
 
 void check_sizes(const NetworkDescription& d) {

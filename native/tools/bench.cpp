@@ -75,7 +75,7 @@ class Table {
     const PolicyFile file = read_policy_file(path);
     const auto model = std::make_shared<const PolicyModel>(file, PolicyOptions{arguments.instructions});
     for (const std::size_t batch : arguments.batches) {
-      add({precision_of(file.weights), "built-in, " + std::string(name_of(model->instructions())), batch},
+      add({name_of(model->precision()), "built-in, " + std::string(name_of(model->instructions())), batch},
           make_built_in_runner(model, batch), file.description.network);
     }
   }
@@ -132,9 +132,10 @@ void bench(const Arguments& arguments, std::FILE* out) {
     table.print_json(arguments.name, out);
     return;
   }
-  std::fprintf(
-      out, "One thread, its CPU time. Reading the clock took %.2f us, taken off each single decision.\n\n",
-      clock_cost);
+  std::fprintf(out,
+               "One thread, its CPU time. Reading the clock took %.2f us, "
+               "taken off each single decision.\n\n",
+               clock_cost);
   table.print(out);
 }
 

@@ -10,7 +10,6 @@
 #include "policy/policy_file.h"
 #include "tools/commands.h"
 #include "tools/json_member.h"
-#include "tools/runner.h"
 
 namespace mvfstrl::tools {
 namespace {
@@ -95,7 +94,7 @@ void info(const Arguments& arguments, std::FILE* out) {
   std::fprintf(out, "%-14s %s, %ju bytes, format %u, checksum %08x\n", "file", path.c_str(),
                std::filesystem::file_size(path), kPolicyFormatVersion, checksum_of(path));
   std::fprintf(out, "%-14s %s; %zu weights, %s\n", "network", network_of(description.network).c_str(),
-               count_weights(file.weights), precision_of(file.weights));
+               count_weights(file.weights), name_of(file.weights.precision()));
   std::fprintf(out, "%-14s %s\n", "actions", joined(spec.actions).c_str());
   std::fprintf(out, "%-14s %d packets at first, %d to %d%s\n", "window", actions.initial_window_packets,
                actions.min_window_packets, actions.max_window_packets, actions.pacing ? ", paced" : "");

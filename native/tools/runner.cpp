@@ -1,6 +1,5 @@
 #include "tools/runner.h"
 
-#include <algorithm>
 #include <utility>
 
 #ifdef MVFSTRL_HAS_TORCH
@@ -28,15 +27,6 @@ class BatchRunner final : public Runner {
 
 }  // namespace
 
-const char* precision_of(const NetworkWeights& weights) {
-  const auto rounded = [](const Matrix& matrix) { return matrix.precision == Precision::kBfloat16; };
-  const bool any =
-      rounded(weights.head.weight) ||
-      std::ranges::any_of(weights.torso, [&](const auto& layer) { return rounded(layer.weight); }) ||
-      std::ranges::any_of(weights.lstm, [&](const auto& layer) { return rounded(layer.input); });
-  return any ? "bf16" : "fp32";
-}
-
 std::unique_ptr<Runner> make_built_in_runner(std::shared_ptr<const PolicyModel> model,
                                              std::size_t connections) {
   return std::make_unique<BatchRunner<BatchPolicy>>(BatchPolicy(std::move(model), connections));
@@ -49,8 +39,9 @@ std::unique_ptr<Runner> make_torch_runner(const std::string& path, const PolicyD
 }
 #else
 std::unique_ptr<Runner> make_torch_runner(const std::string& path, const PolicyDescription&, std::size_t) {
-  throw PolicyFileError(
-      path, "this mvfstrl-policy was built without libtorch (./setup.sh --inference --torch PATH)");
+  throw PolicyFileError(path,
+                        "this mvfstrl-policy was built without libtorch "
+                        "(./setup.sh --inference --torch PATH)");
 }
 #endif
 
