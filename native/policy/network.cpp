@@ -85,4 +85,16 @@ void check_network(const NetworkDescription& d, const NetworkWeights& weights) {
       });
 }
 
+void check_job(const NetworkDescription& d, std::int32_t job) {
+  if (job >= -1 && (d.job_inputs == 0 || job < d.job_inputs)) return;
+  throw std::invalid_argument("job: must be -1 (not known) or the index of one of " +
+                              std::to_string(d.job_inputs) + " scenarios, got " + std::to_string(job));
+}
+
+void check_count(const char* what, std::size_t expected, std::size_t got) {
+  if (got == expected) return;
+  throw std::invalid_argument(std::string(what) + ": the policy needs " + std::to_string(expected) +
+                              " values, got " + std::to_string(got));
+}
+
 }  // namespace mvfstrl

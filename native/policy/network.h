@@ -78,6 +78,12 @@ struct NetworkWeights {
 void check_sizes(const NetworkDescription& description);
 void check_network(const NetworkDescription& description, const NetworkWeights& weights);
 
+// What a decision is given. Throw std::invalid_argument for a `job` that is
+// neither -1 (not known) nor the index of one of the network's scenarios, if it
+// is shown any; and, naming `what`, for another number of values.
+void check_job(const NetworkDescription& description, std::int32_t job);
+void check_count(const char* what, std::size_t expected, std::size_t got);
+
 // Visits every matrix and vector of values of the layers in the order in which
 // a decision meets them: on_matrix or on_vector(name, what holds it, its size).
 // The lists of layers must have their lengths.

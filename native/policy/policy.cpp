@@ -1,9 +1,10 @@
 #include "policy/policy.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <stdexcept>
+
+#include "policy/single_policy.h"
 
 namespace mvfstrl {
 namespace {
@@ -12,33 +13,10 @@ std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-void require_size(const char* what, std::size_t expected, std::size_t got) {
-  if (got == expected) return;
-  throw std::invalid_argument(std::string(what) + ": the policy needs " + std::to_string(expected) +
-                              " values, got " + std::to_string(got));
-}
-
 const PolicyDescription& checked(const PolicyFile& file) {
   check_network(file.description.network, file.weights);
   return file.description;
 }
-
-class KernelPolicy final : public Policy {
- public:
-  explicit KernelPolicy(std::shared_ptr<const PolicyModel> model) : batch_(std::move(model), 1) {}
-
-  void reset() override { batch_.reset(0); }
-  void set_job(std::int32_t job) override { batch_.set_job(0, job); }
-  std::int32_t act(std::span<const float> observation) override {
-    std::array<std::int32_t, 1> action{};
-    batch_.act(observation, action);
-    return action[0];
-  }
-  std::span<const float> logits() const override { return batch_.logits(); }
-
- private:
-  BatchPolicy batch_;
-};
 
 }  // namespace
 
@@ -81,11 +59,7 @@ void BatchPolicy::reset(std::size_t connection) {
 
 void BatchPolicy::set_job(std::size_t connection, std::int32_t job) {
   assert(connection < rows_);
-  const std::int32_t known = model_->description().network.job_inputs;
-  if (job < -1 || (known > 0 && job >= known)) {
-    throw std::invalid_argument("job: must be -1 (not known) or the index of one of " +
-                                std::to_string(known) + " scenarios, got " + std::to_string(job));
-  }
+  check_job(model_->description().network, job);
   jobs_[connection] = job;
 }
 
@@ -104,9 +78,9 @@ void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_
   const Kernel& kernel = model_->kernel();
   const auto width = static_cast<std::size_t>(description.observation_size);
   const auto choices = static_cast<std::size_t>(description.num_actions);
-  require_size("observations", rows_ * width, observations.size());
-  require_size("actions", rows_, actions.size());
-  if (!noise.empty()) require_size("noise", logits_.size(), noise.size());
+  check_count("observations", rows_ * width, observations.size());
+  check_count("actions", rows_, actions.size());
+  if (!noise.empty()) check_count("noise", logits_.size(), noise.size());
 
   Rows x = rows(input_);
   for (std::size_t row = 0; row < rows_; ++row) {
@@ -139,7 +113,7 @@ void BatchPolicy::act(std::span<const float> observations, std::span<std::int32_
 }
 
 std::unique_ptr<Policy> make_policy(std::shared_ptr<const PolicyModel> model) {
-  return std::make_unique<KernelPolicy>(std::move(model));
+  return std::make_unique<SinglePolicy<BatchPolicy>>(BatchPolicy(std::move(model), 1));
 }
 
 }  // namespace mvfstrl

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "policy/single_policy.h"
+
 namespace mvfstrl {
 namespace {
 
@@ -32,7 +34,8 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-// (observation, first, h, c, job) -> (logits, action, h, c), whoever computes it.
+// (observation, first, h, c, job) -> (logits, action, h, c), whoever computes
+// it.
 class Model {
  public:
   virtual ~Model() = default;
@@ -88,24 +91,6 @@ std::unique_ptr<Model> load(const std::string& path) {
   }
 }
 
-class SingleTorchPolicy final : public Policy {
- public:
-  SingleTorchPolicy(const std::string& path, const PolicyDescription& description)
-      : batch_(path, description, 1) {}
-
-  void reset() override { batch_.reset(0); }
-  void set_job(std::int32_t job) override { batch_.set_job(0, job); }
-  std::int32_t act(std::span<const float> observation) override {
-    std::array<std::int32_t, 1> action{};
-    batch_.act(observation, action);
-    return action[0];
-  }
-  std::span<const float> logits() const override { return batch_.logits(); }
-
- private:
-  TorchBatchPolicy batch_;
-};
-
 }  // namespace
 
 class TorchBatchPolicy::Implementation {
@@ -116,7 +101,9 @@ class TorchBatchPolicy::Implementation {
     at::set_num_threads(1);
     model_ = load(path);
     if (model_->description() != description.text) {
-      throw PolicyFileError(path, "is another policy's: its description is not that of the .mvfstrl file");
+      throw PolicyFileError(path,
+                            "is another policy's: its description is not "
+                            "that of the .mvfstrl file");
     }
     const c10::InferenceMode guard;
     const auto state = [&] { return at::zeros({network_.lstm_layers, rows_, network_.hidden_size}); };
@@ -140,21 +127,14 @@ class TorchBatchPolicy::Implementation {
 
   void set_job(std::size_t connection, std::int32_t job) {
     assert(connection < size());
-    if (job < -1 || (network_.job_inputs > 0 && job >= network_.job_inputs)) {
-      throw std::invalid_argument("job: must be -1 (not known) or the index of one of " +
-                                  std::to_string(network_.job_inputs) + " scenarios, got " +
-                                  std::to_string(job));
-    }
+    check_job(network_, job);
     arguments_[kJob].data_ptr<std::int32_t>()[connection] = job;
   }
 
   void act(std::span<const float> observations, std::span<std::int32_t> actions) {
-    if (observations.size() != static_cast<std::size_t>(arguments_[kObservation].numel()) ||
-        actions.size() != size()) {
-      throw std::invalid_argument("observations: the policy needs " +
-                                  std::to_string(arguments_[kObservation].numel()) + " values, got " +
-                                  std::to_string(observations.size()));
-    }
+    check_count("observations", static_cast<std::size_t>(arguments_[kObservation].numel()),
+                observations.size());
+    check_count("actions", size(), actions.size());
     const c10::InferenceMode guard;
     std::ranges::copy(observations, arguments_[kObservation].data_ptr<float>());
     Tensors answer = model_->run(arguments_);
@@ -219,7 +199,7 @@ void TorchBatchPolicy::act(std::span<const float> observations, std::span<std::i
 std::span<const float> TorchBatchPolicy::logits() const { return implementation_->logits(); }
 
 std::unique_ptr<Policy> make_torch_policy(const std::string& path, const PolicyDescription& description) {
-  return std::make_unique<SingleTorchPolicy>(path, description);
+  return std::make_unique<SinglePolicy<TorchBatchPolicy>>(TorchBatchPolicy(path, description, 1));
 }
 
 }  // namespace mvfstrl
