@@ -9,10 +9,6 @@
 namespace mvfstrl {
 namespace {
 
-std::size_t round_up(std::size_t value, std::size_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 const PolicyDescription& checked(const PolicyFile& file) {
   check_network(file.description.network, file.weights);
   return file.description;
