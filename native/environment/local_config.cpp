@@ -20,13 +20,7 @@ void visit_fields(V& v, GuardConfig& g) {
   v.knob("fallback", g.fallback);
 }
 static void validate(const GuardConfig& g, const std::string& path) {
-  if (g.max_return_after < g.return_after) {
-    throw ConfigError(path + ".max_return_after",
-                      "must be at least return_after, got " + std::to_string(g.max_return_after));
-  }
-  if (std::holds_alternative<ExternalConfig>(g.fallback)) {
-    throw ConfigError(path + ".fallback.kind", "must be a classic controller");
-  }
+  if (const auto problem = g.problem()) throw ConfigError(path + "." + problem->field, problem->requirement);
 }
 
 Value guard_value(const GuardConfig& guard) { return ConfigWriter::write(guard); }

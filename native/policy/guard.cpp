@@ -2,19 +2,19 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace mvfstrl {
 
-void GuardConfig::validate() const {
-  if (max_latency <= Duration::zero()) throw std::invalid_argument("max_latency must be positive");
-  if (pinned_windows < 1) throw std::invalid_argument("pinned_windows must be at least 1");
-  if (return_after < 1) throw std::invalid_argument("return_after must be at least 1");
-  if (max_return_after < return_after) {
-    throw std::invalid_argument("max_return_after must be at least return_after");
-  }
+std::optional<GuardConfig::Problem> GuardConfig::problem() const {
+  if (max_latency <= Duration::zero()) return Problem{"max_latency", "must be positive"};
+  if (pinned_windows < 1) return Problem{"pinned_windows", "must be at least 1"};
+  if (return_after < 1) return Problem{"return_after", "must be at least 1"};
+  if (max_return_after < return_after) return Problem{"max_return_after", "must be at least return_after"};
   if (std::holds_alternative<ExternalConfig>(fallback)) {
-    throw std::invalid_argument("fallback must be a classic controller");
+    return Problem{"fallback", "must be a classic controller"};
   }
+  return std::nullopt;
 }
 
 Guard::Guard(const GuardConfig& config, ByteCount minimum, ByteCount maximum)
@@ -25,7 +25,9 @@ Guard::Guard(const GuardConfig& config, ByteCount minimum, ByteCount maximum)
       minimum_(minimum),
       maximum_(maximum),
       wanted_(config.return_after) {
-  config.validate();
+  if (const auto problem = config.problem()) {
+    throw std::invalid_argument(std::string(problem->field) + " " + problem->requirement);
+  }
 }
 
 Driver Guard::judge(TimePoint now, const Decision& decision, ByteCount window) {
@@ -80,7 +82,8 @@ bool Guard::healthy(const Decision& decision) const {
 
 void Guard::fall_back(TimePoint now, ByteCount window) {
   const bool relapsed = counters_.returns > 0 && driven_ < max_return_after_;
-  // Halves are compared, because twice the number may be more than the type holds.
+  // Halves are compared, because twice the number may be more than the type
+  // holds.
   wanted_ = !relapsed ? return_after_ : wanted_ > max_return_after_ / 2 ? max_return_after_ : 2 * wanted_;
   driver_ = Driver::kFallback;
   fell_back_ = now;
