@@ -82,8 +82,7 @@ bool Guard::healthy(const Decision& decision) const {
 
 void Guard::fall_back(TimePoint now, ByteCount window) {
   const bool relapsed = counters_.returns > 0 && driven_ < max_return_after_;
-  // Halves are compared, because twice the number may be more than the type
-  // holds.
+  // Halves are compared, because twice the number may be more than the type holds.
   wanted_ = !relapsed ? return_after_ : wanted_ > max_return_after_ / 2 ? max_return_after_ : 2 * wanted_;
   driver_ = Driver::kFallback;
   fell_back_ = now;

@@ -1,21 +1,16 @@
-// Judges a policy's decisions and says who drives the connection: the policy,
-// or a classic controller in its stead (guarded_controller.h). Every host asks
-// it the same way, once a decision:
+// Judges a policy's decisions and says who drives the connection: the policy, or a classic controller in its
+// stead (guarded_controller.h). Every host asks it the same way, once a decision:
 //
-//   an answer came:              judge(now, {.latency = now - observed, .finite
-//   = ..., .window = asked for}) none by max_latency:         the same at that
-//   moment; the answer, should it come, is dropped
+//   an answer came:              judge(now, {.latency = now - observed, .finite = ..., .window = asked for})
+//   none by max_latency:         the same at that moment; the answer, should it come, is dropped
 //
-// The policy falls back when it is late, when it gives something that is not
-// finite, or when it has asked for the window's upper (or lower) bound
-// `pinned_windows` times in a row. It goes on being asked, and shadowed, while
-// the other drives; after `return_after` healthy decisions in a row it is back.
-// Healthy is a decision that is in time, finite and, where a bound was the
-// reason, off that bound.
+// The policy falls back when it is late, when it gives something that is not finite, or when it has asked for
+// the window's upper (or lower) bound `pinned_windows` times in a row. It goes on being asked, and shadowed,
+// while the other drives; after `return_after` healthy decisions in a row it is back. Healthy is a decision
+// that is in time, finite and, where a bound was the reason, off that bound.
 //
-// Against flapping: one that falls back again before it has driven for
-// `max_return_after` decisions needs twice as many healthy ones as the last
-// time, up to that number.
+// Against flapping: one that falls back again before it has driven for `max_return_after` decisions needs
+// twice as many healthy ones as the last time, up to that number.
 #pragma once
 
 #include <array>
@@ -82,9 +77,8 @@ struct GuardCounters {
 // One connection's. No allocation, no lock, no clock.
 class Guard {
  public:
-  // `minimum` and `maximum` bound the windows that a decision may ask for;
-  // where they are one, nothing is pinned. Throws std::invalid_argument naming
-  // the configuration's bad field.
+  // `minimum` and `maximum` bound the windows that a decision may ask for; where they are one, nothing is
+  // pinned. Throws std::invalid_argument naming the configuration's bad field.
   Guard(const GuardConfig& config, ByteCount minimum, ByteCount maximum);
 
   // `window`: the connection's at present, for the log.
@@ -93,8 +87,7 @@ class Guard {
   Driver driver() const { return driver_; }
   const GuardCounters& counters() const { return counters_; }
   Duration fallback_time(TimePoint now) const;
-  // Healthy decisions in a row that the present, or the latest, fall-back asks
-  // for.
+  // Healthy decisions in a row that the present, or the latest, fall-back asks for.
   std::int32_t wanted() const { return wanted_; }
   // Null for none. Not owned.
   void set_log(GuardLog* log) { log_ = log; }
@@ -103,8 +96,7 @@ class Guard {
   enum class Bound : std::uint8_t { kNone, kMaximum, kMinimum };
 
   Bound bound_of(ByteCount window) const;
-  // Whether the decision, by itself or with those before it, is a reason to
-  // fall back; `reason_` says which.
+  // Whether the decision, by itself or with those before it, is a reason to fall back; `reason_` says which.
   bool at_fault(const Decision& decision);
   bool healthy(const Decision& decision) const;
   void fall_back(TimePoint now, ByteCount window);

@@ -19,8 +19,8 @@ const char* name_of(Precision precision);
 float round_to_bfloat16(float value);
 std::uint16_t bfloat16_bits(float value);
 
-// symlog and normalisation, `layers` fully connected layers with ReLU,
-// `lstm_layers` layers of memory, a linear head: the logits of the actions.
+// symlog and normalisation, `layers` fully connected layers with ReLU, `lstm_layers` layers of memory, a
+// linear head: the logits of the actions.
 struct NetworkDescription {
   std::int32_t observation_size = 0;
   std::int32_t num_actions = 0;
@@ -40,8 +40,7 @@ struct NetworkDescription {
   bool operator==(const NetworkDescription&) const = default;
 };
 
-// Row by row, a row an output. bfloat16 values are held as the floats that they
-// stand for.
+// Row by row, a row an output. bfloat16 values are held as the floats that they stand for.
 struct Matrix {
   Precision precision = Precision::kFloat32;
   std::vector<float> values;
@@ -52,8 +51,7 @@ struct LinearWeights {
   std::vector<float> bias;
 };
 
-// Rows are gates in torch's order: input, forget, cell, output, each
-// `hidden_size` of them.
+// Rows are gates in torch's order: input, forget, cell, output, each `hidden_size` of them.
 struct LstmWeights {
   Matrix input;      // [4 hidden][inputs]
   Matrix recurrent;  // [4 hidden][hidden]
@@ -66,27 +64,24 @@ struct NetworkWeights {
   std::vector<LstmWeights> lstm;
   LinearWeights head;
 
-  // Rounds every matrix but the head's, which is small and decides, to
-  // bfloat16; or leaves all as they are.
+  // Rounds every matrix but the head's, which is small and decides, to bfloat16; or leaves all as they are.
   void set_precision(Precision precision);
   // bfloat16 where any matrix is.
   Precision precision() const;
 };
 
-// Throws std::invalid_argument, naming what is wrong, unless the sizes are
-// sound; and the weights have them.
+// Throws std::invalid_argument, naming what is wrong, unless the sizes are sound; and the weights have them.
 void check_sizes(const NetworkDescription& description);
 void check_network(const NetworkDescription& description, const NetworkWeights& weights);
 
-// What a decision is given. Throw std::invalid_argument for a `job` that is
-// neither -1 (not known) nor the index of one of the network's scenarios, if it
-// is shown any; and, naming `what`, for another number of values.
+// What a decision is given. Throw std::invalid_argument for a `job` that is neither -1 (not known) nor the
+// index of one of the network's scenarios, if it is shown any; and, naming `what`, for another number of
+// values.
 void check_job(const NetworkDescription& description, std::int32_t job);
 void check_count(const char* what, std::size_t expected, std::size_t got);
 
-// Visits every matrix and vector of values of the layers in the order in which
-// a decision meets them: on_matrix or on_vector(name, what holds it, its size).
-// The lists of layers must have their lengths.
+// Visits every matrix and vector of values of the layers in the order in which a decision meets them:
+// on_matrix or on_vector(name, what holds it, its size). The lists of layers must have their lengths.
 template <class Weights, class OnMatrix, class OnVector>
 void visit_layers(const NetworkDescription& d, Weights& weights, const OnMatrix& on_matrix,
                   const OnVector& on_vector) {

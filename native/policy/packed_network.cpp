@@ -19,9 +19,8 @@ struct Source {
   std::size_t columns;
 };
 
-// A layer before it is packed: `gates` outputs a unit (1, or an LSTM's 4), row
-// `gate * units + unit` of every source; the sources' inputs one after the
-// other.
+// A layer before it is packed: `gates` outputs a unit (1, or an LSTM's 4), row `gate * units + unit` of every
+// source; the sources' inputs one after the other.
 struct Plan {
   std::vector<Source> sources;
   const std::vector<float>* bias;
@@ -48,8 +47,7 @@ struct Plan {
     return round_up(vectors() * lanes * inputs() * each, kAlignment);
   }
 
-  // Calls visit(row, vector, lane) for every output; gates alternate from
-  // vector to vector.
+  // Calls visit(row, vector, lane) for every output; gates alternate from vector to vector.
   template <class Visit>
   void for_each_output(const Visit& visit) const {
     for (std::size_t gate = 0; gate < gates; ++gate) {
@@ -125,9 +123,8 @@ std::vector<Plan> plan_layers(const NetworkDescription& d, const NetworkWeights&
 
 }  // namespace
 
-// Zeros on cache lines. Where there are megabytes of them, in pages of
-// megabytes if the system has such: a decision passes through all of it, and
-// would look up a thousand small pages.
+// Zeros on cache lines. Where there are megabytes of them, in pages of megabytes if the system has such: a
+// decision passes through all of it, and would look up a thousand small pages.
 static std::byte* allocate(std::size_t size) {
   constexpr std::size_t kHugePage = 1 << 21;
   const std::size_t alignment = size < kHugePage ? kAlignment : kHugePage;

@@ -1,13 +1,11 @@
-// A network's weights in the order in which a kernel reads them: from the first
-// byte to the last, once a decision.
+// A network's weights in the order in which a kernel reads them: from the first byte to the last, once a
+// decision.
 //
-// A layer's outputs are cut into panels of up to four vectors. A panel holds,
-// input by input, the weights of its outputs; the kernel keeps a panel's sums
-// in registers and streams through it. A panel of an LSTM layer holds the four
-// gates of one vector of units, so that a unit's gates are at hand together,
-// and its inputs are those of the layer, then those from its own memory.
-// bfloat16 weights of two vectors share 32-bit words: the even vector's in the
-// lower half.
+// A layer's outputs are cut into panels of up to four vectors. A panel holds, input by input, the weights of
+// its outputs; the kernel keeps a panel's sums in registers and streams through it. A panel of an LSTM layer
+// holds the four gates of one vector of units, so that a unit's gates are at hand together, and its inputs
+// are those of the layer, then those from its own memory. bfloat16 weights of two vectors share 32-bit words:
+// the even vector's in the lower half.
 #pragma once
 
 #include <cstddef>

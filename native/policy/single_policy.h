@@ -1,5 +1,4 @@
-// The policy of one connection, by what decides for many: BatchPolicy, or any
-// with its methods.
+// The policy of one connection, by what decides for many: BatchPolicy, or any with its methods.
 #pragma once
 
 #include <array>

@@ -34,8 +34,7 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-// (observation, first, h, c, job) -> (logits, action, h, c), whoever computes
-// it.
+// (observation, first, h, c, job) -> (logits, action, h, c), whoever computes it.
 class Model {
  public:
   virtual ~Model() = default;
@@ -101,9 +100,7 @@ class TorchBatchPolicy::Implementation {
     at::set_num_threads(1);
     model_ = load(path);
     if (model_->description() != description.text) {
-      throw PolicyFileError(path,
-                            "is another policy's: its description is not "
-                            "that of the .mvfstrl file");
+      throw PolicyFileError(path, "is another policy's: its description is not that of the .mvfstrl file");
     }
     const c10::InferenceMode guard;
     const auto state = [&] { return at::zeros({network_.lstm_layers, rows_, network_.hidden_size}); };

@@ -132,10 +132,9 @@ void bench(const Arguments& arguments, std::FILE* out) {
     table.print_json(arguments.name, out);
     return;
   }
-  std::fprintf(out,
-               "One thread, its CPU time. Reading the clock took %.2f us, "
-               "taken off each single decision.\n\n",
-               clock_cost);
+  std::fprintf(
+      out, "One thread, its CPU time. Reading the clock took %.2f us, taken off each single decision.\n\n",
+      clock_cost);
   table.print(out);
 }
 

@@ -39,9 +39,8 @@ std::unique_ptr<Runner> make_torch_runner(const std::string& path, const PolicyD
 }
 #else
 std::unique_ptr<Runner> make_torch_runner(const std::string& path, const PolicyDescription&, std::size_t) {
-  throw PolicyFileError(path,
-                        "this mvfstrl-policy was built without libtorch "
-                        "(./setup.sh --inference --torch PATH)");
+  throw PolicyFileError(
+      path, "this mvfstrl-policy was built without libtorch (./setup.sh --inference --torch PATH)");
 }
 #endif
 

@@ -1,5 +1,4 @@
-// One way to compute a policy's decisions for several connections at once,
-// whoever does it.
+// One way to compute a policy's decisions for several connections at once, whoever does it.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +24,8 @@ class Runner {
 std::unique_ptr<Runner> make_built_in_runner(std::shared_ptr<const PolicyModel> model,
                                              std::size_t connections);
 
-// Through libtorch: a policy.pt or policy.pt2 of the same policy. Throws
-// PolicyFileError; the same where this program was built without libtorch.
+// Through libtorch: a policy.pt or policy.pt2 of the same policy. Throws PolicyFileError; the same where this
+// program was built without libtorch.
 std::unique_ptr<Runner> make_torch_runner(const std::string& path, const PolicyDescription& description,
                                           std::size_t connections);
 
