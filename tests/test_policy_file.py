@@ -162,7 +162,7 @@ def test_acting_into_arrays_with_noise_and_jobs() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5 * float(expected.abs().max()))
     np.testing.assert_array_equal(actions, (expected + noise).argmax(dim=-1))
     np.testing.assert_array_equal(acting.logits, logits)
-    with pytest.raises(ValueError, match="logits: must be a writable, C-contiguous array of float32"):
+    with pytest.raises(ValueError, match="logits: must be of float32, is of float64"):
         acting.act(observation.numpy(), first.numpy(), logits=logits.astype(np.float64))
     with pytest.raises(ValueError, match=f"observation: must hold {6 * size} values, got {5 * size}"):
         acting.act(observation.numpy()[:5], first.numpy())

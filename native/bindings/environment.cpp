@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "bindings/report.h"
 #include "bindings/step_rows.h"
 #include "bindings/value.h"
@@ -21,12 +22,9 @@ namespace mvfstrl {
 namespace {
 
 template <class T>
-using InputArray = py::array_t<T, py::array::c_style | py::array::forcecast>;
-
-template <class T>
 std::span<const T> rows_of(const InputArray<T>& array, const char* name) {
   if (array.ndim() != 1) throw std::invalid_argument(std::string(name) + ": must have one dimension");
-  return {array.data(), static_cast<std::size_t>(array.size())};
+  return values_of(array);
 }
 
 // A NumPy array over memory that `owner` keeps.

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
 #include "observe/reward.h"
@@ -22,27 +23,6 @@ namespace py = pybind11;
 
 namespace mvfstrl {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
-
-// Throws std::invalid_argument naming the array unless it holds just so many values.
-template <class T>
-std::span<const T> input(const char* name, const Array<T>& array, std::size_t size) {
-  if (static_cast<std::size_t>(array.size()) == size) return {array.data(), size};
-  throw std::invalid_argument(std::string(name) + ": must hold " + std::to_string(size) + " values, got " +
-                              std::to_string(array.size()));
-}
-// The same of an array that is written in place.
-template <class T>
-std::span<T> output(const char* name, py::array array, std::size_t size) {
-  if (!py::isinstance<Array<T>>(array) || !array.writeable()) {
-    throw std::invalid_argument(std::string(name) + ": must be a writable, C-contiguous array of " +
-                                std::string(py::str(py::dtype::of<T>())));
-  }
-  input(name, Array<T>(array), size);
-  return {static_cast<T*>(array.mutable_data()), size};
-}
 
 NetworkDescription network_sizes(const py::dict& sizes) {
   const auto size = [&](const char* key) { return sizes[key].cast<std::int32_t>(); };
@@ -70,7 +50,7 @@ NetworkWeights network_weights(const NetworkDescription& network, const py::list
   std::size_t next = 0;
   const auto take = [&] {
     if (next == arrays.size()) throw std::invalid_argument("weights: arrays are missing");
-    const auto array = arrays[next++].cast<Array<float>>();
+    const auto array = arrays[next++].cast<InputArray<float>>();
     return std::vector<float>(array.data(), array.data() + array.size());
   };
   NetworkWeights weights;
@@ -132,19 +112,21 @@ class PythonPolicy {
   PythonPolicy(std::shared_ptr<PolicyModel> model, std::size_t batch)
       : batch_(model, batch), model_(std::move(model)) {}
 
-  py::array act(const Array<float>& observation, const Array<bool>& first,
-                const std::optional<Array<std::int32_t>>& job, const std::optional<Array<float>>& noise,
-                const std::optional<py::array>& logits, const std::optional<py::array>& actions) {
+  py::array act(const InputArray<float>& observation, const InputArray<bool>& first,
+                const std::optional<InputArray<std::int32_t>>& job,
+                const std::optional<InputArray<float>>& noise, const std::optional<py::array>& logits,
+                const std::optional<py::array>& actions) {
     const NetworkDescription& network = model_->description().network;
     const std::size_t rows = batch_.size(), choices = rows * static_cast<std::size_t>(network.num_actions);
+    const Shape shape = {static_cast<py::ssize_t>(rows), network.num_actions};
     const auto observations =
-        input("observation", observation, rows * static_cast<std::size_t>(network.observation_size));
-    const auto firsts = input("first", first, rows);
-    const auto jobs = job ? input("job", *job, rows) : std::span<const std::int32_t>();
-    const auto noises = noise ? input("noise", *noise, choices) : std::span<const float>();
-    const auto logits_out = logits ? output<float>("logits", *logits, choices) : std::span<float>();
-    const py::array chosen = actions ? *actions : py::array_t<std::int32_t>(static_cast<py::ssize_t>(rows));
-    const auto actions_out = output<std::int32_t>("actions", chosen, rows);
+        values_of("observation", observation, rows * static_cast<std::size_t>(network.observation_size));
+    const auto firsts = values_of("first", first, rows);
+    const auto jobs = job ? values_of("job", *job, rows) : std::span<const std::int32_t>();
+    const auto noises = noise ? values_of("noise", *noise, choices) : std::span<const float>();
+    float* const logits_out = logits ? memory_of<float>("logits", *logits, shape) : nullptr;
+    const py::array chosen = actions ? *actions : py::array_t<std::int32_t>(shape[0]);
+    const std::span actions_out(memory_of<std::int32_t>("actions", chosen, {shape[0]}), rows);
     {
       const py::gil_scoped_release release;
       for (std::size_t row = 0; row < rows; ++row) {
@@ -152,7 +134,7 @@ class PythonPolicy {
         if (!jobs.empty()) batch_.set_job(row, jobs[row]);
       }
       batch_.act(observations, actions_out, noises);
-      if (logits) std::ranges::copy(batch_.logits(), logits_out.begin());
+      if (logits) std::ranges::copy(batch_.logits(), logits_out);
     }
     return chosen;
   }
@@ -166,7 +148,7 @@ class PythonPolicy {
 
   // (h, c), each [layers, rows, hidden], as torch's LSTM has them.
   py::tuple state() { return py::make_tuple(state_of(&BatchPolicy::hidden), state_of(&BatchPolicy::cell)); }
-  void set_state(const Array<float>& h, const Array<float>& c) {
+  void set_state(const InputArray<float>& h, const InputArray<float>& c) {
     set_part("h", &BatchPolicy::hidden, h);
     set_part("c", &BatchPolicy::cell, c);
   }
@@ -199,8 +181,8 @@ class PythonPolicy {
     for_each_row(part, [&](const float* from, std::size_t at) { std::copy_n(from, units(), to + at); });
     return result;
   }
-  void set_part(const char* name, Part part, const Array<float>& values) {
-    const auto from = input(name, values, layers() * batch_.size() * units());
+  void set_part(const char* name, Part part, const InputArray<float>& values) {
+    const auto from = values_of(name, values, layers() * batch_.size() * units());
     for_each_row(part, [&](float* to, std::size_t at) { std::copy_n(from.data() + at, units(), to); });
   }
 

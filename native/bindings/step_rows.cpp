@@ -3,34 +3,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "bindings/arrays.h"
+
 namespace py = pybind11;
 
 namespace mvfstrl {
 namespace {
-
-std::string shape_text(const std::vector<py::ssize_t>& shape) {
-  std::string text = "[";
-  for (const py::ssize_t length : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(length);
-  return text + "]";
-}
-
-// The array's memory. `Stored` is what the environment writes for a `Value` of NumPy's.
-template <class Value, class Stored = Value>
-Stored* memory(const char* name, const py::array& array, const std::vector<py::ssize_t>& shape) {
-  static_assert(sizeof(Value) == sizeof(Stored));
-  const auto fail = [&](const std::string& what) {
-    throw std::invalid_argument(std::string(name) + ": " + what);
-  };
-  if (!array.dtype().is(py::dtype::of<Value>())) {
-    fail("must be of " + py::str(py::dtype::of<Value>()).cast<std::string>() + ", is of " +
-         py::str(array.dtype()).cast<std::string>());
-  }
-  const std::vector<py::ssize_t> has(array.shape(), array.shape() + array.ndim());
-  if (has != shape) fail("must have shape " + shape_text(shape) + ", has " + shape_text(has));
-  if ((array.flags() & py::array::c_style) == 0) fail("must be contiguous");
-  if (!array.writeable()) fail("must be writable");
-  return static_cast<Stored*>(const_cast<void*>(array.data()));
-}
 
 py::ssize_t length_of(const py::array& observation, py::ssize_t axis) {
   if (observation.ndim() != 3) throw std::invalid_argument("observation: must have three dimensions");
@@ -46,14 +24,14 @@ RoundRows::RoundRows(const py::array& observation, const py::array& reward, cons
       rounds_(length_of(observation, 0)),
       size_(length_of(observation, 1)),
       observation_size_(length_of(observation, 2)) {
-  const std::vector<py::ssize_t> shape = {rounds_, size_};
-  base_ = {.observation = memory<float>("observation", observation, {rounds_, size_, observation_size_}),
-           .reward = memory<float>("reward", reward, shape),
-           .terminated = memory<bool, std::uint8_t>("terminated", terminated, shape),
-           .truncated = memory<bool, std::uint8_t>("truncated", truncated, shape),
-           .first = memory<bool, std::uint8_t>("first", first, shape),
-           .job = memory<std::int32_t>("job", job, shape)};
-  action_ = memory<std::int32_t>("action", action, {rounds_ - 1, size_});
+  const Shape shape = {rounds_, size_};
+  base_ = {.observation = memory_of<float>("observation", observation, {rounds_, size_, observation_size_}),
+           .reward = memory_of<float>("reward", reward, shape),
+           .terminated = memory_of<bool, std::uint8_t>("terminated", terminated, shape),
+           .truncated = memory_of<bool, std::uint8_t>("truncated", truncated, shape),
+           .first = memory_of<bool, std::uint8_t>("first", first, shape),
+           .job = memory_of<std::int32_t>("job", job, shape)};
+  action_ = memory_of<std::int32_t>("action", action, {rounds_ - 1, size_});
 }
 
 void RoundRows::check(const VectorEnvironment& environment, std::int64_t t, std::int64_t rounds) const {
