@@ -184,6 +184,9 @@ def play_logged(
     """One episode of controllers that need no actions: what happened at `uplink` and `downlink`, in columns
     `kind` (0 arrival, 1 drop, 2 departure), `at_ns`, `entered_ns`, `packets`, `bytes`."""
 
+GUARD_REASONS: tuple[str, ...]
+"""Why a guard may take over from a policy."""
+
 def guard_config(guard: dict[str, Any] = {}) -> dict[str, Any]:
     """Every knob of the guard beside a policy (native/policy/guard.h): as given, else its default."""
 

@@ -76,6 +76,7 @@ py::list play_local(const py::dict& config, const std::shared_ptr<PolicyModel>& 
 }  // namespace
 
 void bind_local(py::module_& module) {
+  module.attr("GUARD_REASONS") = py::tuple(py::cast(kGuardReasons));
   module.def(
       "guard_config",
       [](const py::dict& guard) { return to_python(guard_value(parse_guard(from_python(guard)))); },
