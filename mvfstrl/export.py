@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mvfstrl import agreement, policy_file
 from mvfstrl.agreement import Agreement, NativeTwin, Twin
 from mvfstrl.checkpoint import require_same_spec
 from mvfstrl.config import Config, Mode, native_config
 from mvfstrl.config.schema import ExportConfig
-from mvfstrl.policy import NetworkPolicy, PolicyStep, load_policy
+from mvfstrl.policy import ExportedPolicy, NetworkPolicy, PolicyStep, load_policy
 from mvfstrl.policy_file import FORMAT, VERSION, ExportError, description_text
 from mvfstrl.rundir import RunDirectory
 
@@ -43,8 +43,6 @@ SPEC_FILE = "spec.json"
 TOLERANCE = 1e-6
 """Largest difference of a logit of policy.pt, relative to the largest logit of its decision."""
 
-State = tuple[Tensor, Tensor]
-
 
 @dataclass(frozen=True)
 class Check:
@@ -55,29 +53,6 @@ class Check:
     """Of a logit of policy.pt, relative to its decision's largest."""
     native: float
     """The same of policy.mvfstrl."""
-
-
-class ExportedPolicy(nn.Module):
-    """What `policy.pt` holds."""
-
-    def __init__(self, step: torch.jit.ScriptModule, layers: int, hidden_size: int) -> None:
-        super().__init__()
-        self.step = step
-        self.layers = layers
-        self.hidden_size = hidden_size
-
-    def forward(
-        self, observation: Tensor, first: Tensor, h: Tensor, c: Tensor, job: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        if job is None:
-            job = torch.full((observation.shape[0],), -1, dtype=torch.int32, device=observation.device)
-        logits, h, c = self.step(observation, first, job, h, c)
-        return logits, logits.argmax(dim=-1), h, c
-
-    @torch.jit.export
-    def initial_state(self, batch: int) -> tuple[Tensor, Tensor]:
-        h = torch.zeros(self.layers, batch, self.hidden_size)
-        return h, torch.zeros_like(h)
 
 
 def trace(cfg: Config, run: RunDirectory) -> float:

@@ -15,27 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mvfstrl.agents.impala.network import State
-from mvfstrl.policy import NetworkPolicy, PolicyStep
+from mvfstrl.policy import ExportedPolicy, NetworkPolicy, PolicyStep
 from mvfstrl.policy_file import ExportError, description_text
 
 NAME = "policy.pt2"
-
-
-class Decision(nn.Module):
-    """What the package holds."""
-
-    def __init__(self, step: PolicyStep) -> None:
-        super().__init__()
-        self.step = step
-
-    def forward(
-        self, observation: Tensor, first: Tensor, h: Tensor, c: Tensor, job: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        logits, h, c = self.step(observation, first, job, h, c)
-        return logits, logits.argmax(dim=-1), h, c
 
 
 class AotiTwin:
@@ -57,13 +43,14 @@ def write(policy: NetworkPolicy, path: Path, *, batch: int = 1) -> AotiTwin:
     """Compiles the file for `batch` connections and loads it."""
     network = policy.network
     state = network.initial_state(batch)
+    decision = ExportedPolicy(PolicyStep(network), network.lstm_layers, network.hidden_size)
     first, job = torch.zeros(batch, dtype=torch.bool), torch.zeros(batch, dtype=torch.int32)
     arguments = (torch.zeros(batch, network.shape.observation_size), first, *state, job)
     options = {"aot_inductor.metadata": {"spec.json": description_text(policy)}, "cpp.threads": 1}
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore", FutureWarning)  # torch about its own pickles
-            program = torch.export.export(Decision(PolicyStep(network).eval()), arguments)
+            program = torch.export.export(decision.eval(), arguments)
             torch._inductor.aoti_compile_and_package(
                 program, package_path=str(path), inductor_configs=options
             )

@@ -151,3 +151,26 @@ class PolicyStep(nn.Module):
         with torch.no_grad():
             traced = torch.jit.trace(self.eval(), example)  # type: ignore[no-untyped-call]
         return cast(torch.jit.ScriptModule, traced)
+
+
+class ExportedPolicy(nn.Module):
+    """One greedy decision, as `policy.pt` and `policy.pt2` hold it; `step` as a PolicyStep."""
+
+    def __init__(self, step: nn.Module, layers: int, hidden_size: int) -> None:
+        super().__init__()
+        self.step = step
+        self.layers = layers
+        self.hidden_size = hidden_size
+
+    def forward(
+        self, observation: Tensor, first: Tensor, h: Tensor, c: Tensor, job: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if job is None:
+            job = torch.full((observation.shape[0],), -1, dtype=torch.int32, device=observation.device)
+        logits, h, c = self.step(observation, first, job, h, c)
+        return logits, logits.argmax(dim=-1), h, c
+
+    @torch.jit.export
+    def initial_state(self, batch: int) -> tuple[Tensor, Tensor]:
+        h = torch.zeros(self.layers, batch, self.hidden_size)
+        return h, torch.zeros_like(h)
