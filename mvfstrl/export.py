@@ -31,7 +31,7 @@ from mvfstrl.checkpoint import require_same_spec
 from mvfstrl.config import Config, Mode, native_config
 from mvfstrl.config.schema import ExportConfig
 from mvfstrl.policy import ExportedPolicy, NetworkPolicy, PolicyStep, load_policy
-from mvfstrl.policy_file import FORMAT, VERSION, ExportError, description_text
+from mvfstrl.policy_file import FORMAT, SPEC_FILE, VERSION, ExportError, description_text
 from mvfstrl.rundir import RunDirectory
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SPEC_FILE = "spec.json"
 TOLERANCE = 1e-6
 """Largest difference of a logit of policy.pt, relative to the largest logit of its decision."""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mvfstrl.agents.impala.network import State
 from mvfstrl.policy import ExportedPolicy, NetworkPolicy, PolicyStep
-from mvfstrl.policy_file import ExportError, description_text
+from mvfstrl.policy_file import SPEC_FILE, ExportError, description_text
 
 NAME = "policy.pt2"
 
@@ -46,7 +46,7 @@ def write(policy: NetworkPolicy, path: Path, *, batch: int = 1) -> AotiTwin:
     decision = ExportedPolicy(PolicyStep(network), network.lstm_layers, network.hidden_size)
     first, job = torch.zeros(batch, dtype=torch.bool), torch.zeros(batch, dtype=torch.int32)
     arguments = (torch.zeros(batch, network.shape.observation_size), first, *state, job)
-    options = {"aot_inductor.metadata": {"spec.json": description_text(policy)}, "cpp.threads": 1}
+    options = {"aot_inductor.metadata": {SPEC_FILE: description_text(policy)}, "cpp.threads": 1}
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore", FutureWarning)  # torch about its own pickles

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from mvfstrl.agents.impala.network import ImpalaNetwork
 from mvfstrl.policy import NetworkPolicy
-from mvfstrl.policy_file import description_text
+from mvfstrl.policy_file import SPEC_FILE, description_text
 
 NAME = "policy.onnx"
 OPSET = 17
@@ -86,7 +86,7 @@ def build(network: ImpalaNetwork, description: str) -> onnx.ModelProto:
     model = helper.make_model(
         proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="mvfst-rl"
     )
-    helper.set_model_props(model, {"spec.json": description})
+    helper.set_model_props(model, {SPEC_FILE: description})
     onnx.checker.check_model(model, full_check=True)
     return model
 

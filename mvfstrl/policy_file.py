@@ -24,6 +24,8 @@ from mvfstrl.errors import MvfstrlError
 from mvfstrl.policy import NetworkPolicy
 
 NAME = "policy.mvfstrl"
+SPEC_FILE = "spec.json"
+"""Under which the other forms carry the description."""
 FORMAT = "mvfst-rl policy"
 VERSION = 1
 
