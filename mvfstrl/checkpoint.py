@@ -15,9 +15,10 @@ import os
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 FORMAT = "mvfst-rl checkpoint"
 VERSION = 1
 SUFFIX = ".pt"
+T = TypeVar("T")
 
 
 class TornCheckpointError(CheckpointError):
@@ -135,6 +137,17 @@ def spec_difference(old: Any, new: Any, path: str = "") -> list[str]:
     if _named(old) and _named(new):
         return _named_difference(old, new, path)
     return [] if old == new else [f"{path}: {old!r} in the checkpoint, {new!r} here"]
+
+
+def trained_section(config: Mapping[str, Any], name: str, section: type[T]) -> T | None:
+    """A section of the configuration that a policy was trained with, if it has one. Keys that have since gone
+    are the business of the comparison of specs.
+    """
+    given = config.get(name)
+    if not isinstance(given, Mapping):
+        return None
+    known = {field.name for field in fields(section)}  # type: ignore[arg-type]
+    return section(**{key: value for key, value in given.items() if key in known})
 
 
 def plain(value: Any) -> Any:

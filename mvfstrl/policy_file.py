@@ -5,8 +5,6 @@ given the form of ours."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from mvfstrl import _native
 from mvfstrl.agents.impala.network import ImpalaNetwork
-from mvfstrl.checkpoint import require_same_spec
+from mvfstrl.checkpoint import require_same_spec, trained_section
 from mvfstrl.config.native_config import native_actions, native_observation
 from mvfstrl.config.schema import ActionsConfig, HistoryConfig
 from mvfstrl.errors import MvfstrlError
@@ -113,15 +111,14 @@ def native_config_of(policy: NetworkPolicy) -> dict[str, Any]:
     if kind not in rewards:
         raise ExportError(f"the policy's configuration does not say its reward (reward.kind: {kind!r})")
     return config | {
-        "observation": native_observation(_section(policy.config, "history", HistoryConfig)),
-        "actions": native_actions(_section(policy.config, "actions", ActionsConfig)),
+        "observation": native_observation(_section(policy, "history", HistoryConfig)),
+        "actions": native_actions(_section(policy, "actions", ActionsConfig)),
         "reward": {**rewards[kind], "kind": kind},
     }
 
 
-def _section(config: Mapping[str, Any], name: str, section: type[T]) -> T:
-    given = config.get(name)
-    if not isinstance(given, Mapping):
+def _section(policy: NetworkPolicy, name: str, section: type[T]) -> T:
+    found = trained_section(policy.config, name, section)
+    if found is None:
         raise ExportError(f"the policy's configuration has no section {name}")
-    known = {field.name for field in fields(section)}
-    return section(**{key: value for key, value in given.items() if key in known})
+    return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from mvfstrl.agents.base import AgentConfig
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
-from mvfstrl.checkpoint import digest, plain, spec_difference
+from mvfstrl.checkpoint import digest, plain, spec_difference, trained_section
 from mvfstrl.config.schema import ActionsConfig, HistoryConfig
 from mvfstrl.config.validate import LEARNERS
 from mvfstrl.errors import CheckpointError, ConfigError
@@ -31,7 +31,6 @@ OMNISCIENT = "omniscient"
 RANDOM = "random"
 ANCHORS = (RANDOM, ORACLE)
 SHUFFLED = " (shuffled)"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def offered(
     from mvfstrl._native import observation_spec
     from mvfstrl.config import native_config
 
-    history = _section(trained_with, "history", HistoryConfig, cfg.history)
-    actions = _section(trained_with, "actions", ActionsConfig, cfg.actions)
+    history = trained_section(trained_with, "history", HistoryConfig) or cfg.history
+    actions = trained_section(trained_with, "actions", ActionsConfig) or cfg.actions
     _require_same_windows(history, cfg.history, where)
     config = native_config(replace(cfg, history=history, actions=actions), ImpalaConfig())
     differences = spec_difference(_without_reward(spec), _without_reward(observation_spec(config)))
@@ -139,16 +138,6 @@ def offered(
         if theirs != mine:
             logger.info("%s plays with its checkpoint's %s: %s", name, section, theirs)
     return history, actions
-
-
-def _section(trained_with: Mapping[str, Any], name: str, section: type[T], otherwise: T) -> T:
-    """A section of the configuration that the checkpoint was trained with; keys that have since gone are the
-    business of the comparison of specs."""
-    given = trained_with.get(name)
-    if not isinstance(given, Mapping):
-        return otherwise
-    known = {f.name for f in fields(section)}  # type: ignore[arg-type]
-    return section(**{key: value for key, value in given.items() if key in known})
 
 
 def _require_same_windows(theirs: HistoryConfig, mine: HistoryConfig, where: str) -> None:
