@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import signal
 import sys
@@ -15,11 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from mvfstrl.cluster.preemption import leave, prepare
+from mvfstrl.cluster.preflight import require_launcher
 from mvfstrl.config import Config, Mode, config_folder, register, to_config
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import ConfigError, MvfstrlError
 from mvfstrl.help import hints
 from mvfstrl.outcome import State, objective_of, recorded
+from mvfstrl.rank_environment import ranks_started
 from mvfstrl.rundir import RunDirectory
 
 # Imported only when chosen. Each is called with (Config, RunDirectory), and leaves its scores in the latter.
@@ -41,6 +43,11 @@ def run(composed: DictConfig) -> float | list[float] | None:
         cfg = to_config(composed)
         directory = RunDirectory(hydra_cfg.runtime.output_dir)
         _require_one_rank_unless_training(cfg.mode)
+        require_launcher(
+            hydra_cfg.launcher["_target_"],
+            multirun=hydra_cfg.mode == RunMode.MULTIRUN,
+            detach=cfg.cluster.detach,
+        )
         if cfg.mode is Mode.report:  # it tells a run that is over, whose own records stay
             start(cfg.mode, cfg, directory)
             return None
@@ -56,6 +63,8 @@ def run(composed: DictConfig) -> float | list[float] | None:
                 outcome.state = State.interrupted
             else:
                 outcome.objective = objective_of(cfg.objective, directory.scores)
+        if directory.interrupted:
+            leave(directory.signals)
         return outcome.objective
     except MvfstrlError as error:
         # A sweep gets the exception and judges it; a single run ends with the one line that names the cause.
@@ -91,21 +100,14 @@ def sweep_number(hydra_cfg: HydraConf) -> int | None:
     return hydra_cfg.job.num if number is None else number  # a sweeper of Hydra's own keeps no record
 
 
-def several_ranks() -> bool:
-    """Whether torchrun or a batch system started this program several times, as one."""
-    return os.environ.get("WORLD_SIZE", "1") != "1"
-
-
 def _require_one_rank_unless_training(mode: Mode) -> None:
-    if several_ranks() and mode is not Mode.train:
-        size = os.environ["WORLD_SIZE"]
-        raise ConfigError(
-            f"mode: {mode} runs alone, and WORLD_SIZE={size} ranks were started; train has several"
-        )
+    size = ranks_started(os.environ)
+    if size > 1 and mode is not Mode.train:
+        raise ConfigError(f"mode: {mode} runs alone, and {size} ranks were started; train has several")
 
 
 def _dismiss_ranks() -> None:
-    if several_ranks():
+    if ranks_started(os.environ) > 1:
         from mvfstrl.distributed import launched
 
         if (launch := launched()) is not None:
@@ -114,17 +116,16 @@ def _dismiss_ranks() -> None:
 
 def follow() -> bool:
     """Of several ranks all but the first leave the command line to it, and do as it says; true for those."""
-    if not several_ranks():
-        return False
-    from mvfstrl.distributed import launched
-
     try:
+        if ranks_started(os.environ) == 1:
+            return False
+        from mvfstrl.distributed import launched
+
         launch = launched()
         if launch is None or launch.rank == 0:
             return False
         from mvfstrl import train
 
-        logging.basicConfig(format=f"[rank {launch.rank}] %(message)s")
         train.follow(launch)
     except MvfstrlError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -133,6 +134,7 @@ def follow() -> bool:
 
 
 def main() -> None:
+    prepare()
     if follow():
         return
     register()

@@ -1,7 +1,7 @@
 """Several learners as one: ranks that play their own environments and sum what they learn.
 
-`torchrun` or a batch system starts the same command once a rank, and tells each its place by RANK,
-WORLD_SIZE, MASTER_ADDR and MASTER_PORT. Rank 0 leads: it alone reads the command line, writes the run
+`torchrun` or SLURM's `srun` starts the same command once a rank, and tells each its place (`rank_environment`
+reads it). Rank 0 leads: it alone reads the command line, writes the run
 directory and tells the others what to train (`Launch`). In training (`Group`) each update has one large
 message, the sum of all ranks' gradients and statistics, after which every rank does the same and so stays
 equal to the bit.
@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from mvfstrl.errors import ConfigError, MvfstrlError
+from mvfstrl.rank_environment import TORCHRUN, available_cores, started
 
 JOIN_S = 300.0
 """Ranks that have not met by then give up."""
@@ -69,7 +70,7 @@ class Ranks:
     @property
     def cores(self) -> int:
         """For this rank's environments."""
-        return len(os.sched_getaffinity(0))
+        return available_cores(os.environ)
 
     def claim(self, device: torch.device) -> None:
         """Learns on this device from now on. Raises ConfigError where another rank has it."""
@@ -131,7 +132,7 @@ class Group(Ranks):
         """The share of the cores that this rank may use: those that it shares with others are divided."""
         mine = self._places[self.rank]
         sharing = [p for p in self._places if p.host == mine.host and p.cores & mine.cores]
-        return max(1, len(mine.cores) // len(sharing))
+        return max(1, min(available_cores(os.environ), len(mine.cores) // len(sharing)))
 
     def claim(self, device: torch.device) -> None:
         if device.type != "cuda":
@@ -298,40 +299,24 @@ class Launch:
 @cache
 def launched() -> Launch | None:
     """Meets the other ranks; None where there are none. Raises ConfigError, RankError."""
-    place = from_environment(os.environ)
+    place = started(os.environ)
     if place is None:
         return None
-    rank, size = place
     from torch.distributed.rendezvous import rendezvous
 
+    timeout = timedelta(seconds=JOIN_S)
     try:
-        store, rank, size = next(rendezvous("env://", rank, size, timeout=timedelta(seconds=JOIN_S)))
+        if place.url == TORCHRUN:
+            store, rank, size = next(rendezvous(place.url, place.rank, place.size, timeout=timeout))
+        else:
+            store, rank, size = next(rendezvous(place.url, timeout=timeout))
     except (RuntimeError, ValueError) as error:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise RankError(f"rank {rank} of {size} did not meet the others at {where}: {error}") from error
+        where = place.url.partition("//")[2].partition("?")[0]
+        where = where or f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise RankError(
+            f"rank {place.rank} of {place.size} did not meet the others at {where}: {error}"
+        ) from error
     return Launch(store, rank, size)
-
-
-def from_environment(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """(RANK, WORLD_SIZE); None where one process is all."""
-    size = _number(environment, "WORLD_SIZE", "1")
-    if size == 1:
-        return None
-    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
-        if not environment.get(name):
-            raise ConfigError(f"{name}: not set, though WORLD_SIZE={size}; torchrun sets all of them")
-    _number(environment, "MASTER_PORT", "")
-    rank = _number(environment, "RANK", "")
-    if not 0 <= rank < size:
-        raise ConfigError(f"RANK: must be from 0 to {size - 1}, as WORLD_SIZE={size}, got {rank}")
-    return rank, size
-
-
-def _number(environment: Mapping[str, str], name: str, default: str) -> int:
-    text = environment.get(name) or default
-    if not text.isascii() or not text.isdigit() or (name == "WORLD_SIZE" and int(text) < 1):
-        raise ConfigError(f"{name}: must be a whole number, got {text!r}")
-    return int(text)
 
 
 def _checksum(tensor: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import platform
+import signal
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -48,6 +49,19 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+        self.signals: set[signal.Signals] = set()
+        """By which it was asked."""
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+        self.signals: set[signal.Signals] = set()
+        """By which it was asked."""
+        self.pruner: Pruner | None = None
+        """Asked at each row of metrics whether the run is to be given up."""
+        self.pruned: float | None = None
+        """The newest value that the pruner compared, where it gave the run up: nothing further is started."""
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"

@@ -1,4 +1,5 @@
-"""Ends a run cleanly on SIGINT and SIGTERM: the loop polls, finishes its step and saves."""
+"""Ends a run cleanly on SIGINT, SIGTERM and SIGUSR2, by which a batch system asks for its machine back: the
+loop polls, finishes its step and saves."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class StopRequest:
-    """While open, the first SIGINT or SIGTERM only sets `requested`; a second SIGINT interrupts at once.
+    """While open, the first of the SIGNALS only sets `requested`; a second SIGINT interrupts at once.
 
     `patience_s`: not within this time of the first. torchrun passes on the Ctrl-C that its ranks have got
     from the terminal already.
@@ -23,15 +24,15 @@ class StopRequest:
             ...
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
     def __init__(self, *, patience_s: float = 0.0) -> None:
         self._patience_s = patience_s
         self._first_s = 0.0
         self._event = threading.Event()
         self._previous: dict[signal.Signals, Any] = {}
-        self.signal: signal.Signals | None = None
-        """The one that asked to stop."""
+        self.signals: set[signal.Signals] = set()
+        """Those that came."""
 
     @property
     def requested(self) -> bool:
@@ -60,13 +61,14 @@ class StopRequest:
         self._previous.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.signals.add(signal.Signals(number))
         if self.requested:
             if number == signal.SIGINT and time.monotonic() - self._first_s >= self._patience_s:
                 raise KeyboardInterrupt
             return
         self._first_s = time.monotonic()
-        self.signal = signal.Signals(number)
         self._event.set()
+        again = " (Ctrl-C again stops at once)" if number == signal.SIGINT else ""
         logger.warning(
-            "%s: stopping after this step, with a checkpoint (Ctrl-C again stops at once)", self.signal.name
+            "%s: stopping after this step, with a checkpoint%s", signal.Signals(number).name, again
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -16,9 +18,10 @@ from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.checkpoint import checkpoints_in
 from mvfstrl.config import Config, Resume, native_config
-from mvfstrl.distributed import Launch, Ranks, launched
+from mvfstrl.distributed import Launch, RankError, Ranks, launched
 from mvfstrl.errors import ConfigError
 from mvfstrl.live import LiveLine
+from mvfstrl.rank_environment import worker_threads
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.stopping import StopRequest
 from mvfstrl.trackers import RunTracker, open_tracker
@@ -44,40 +47,50 @@ def train(cfg: Config, run: RunDirectory) -> float:
     """
     launch = launched()
     if launch is None:
-        return _train(cfg, run.path, Ranks(), run)
+        with StopRequest() as stop:
+            return _train(cfg, run.path, Ranks(), stop, run)
     launch.announce(Job(cfg, run.path))
-    with _group(launch, cfg) as ranks:
-        return _train(cfg, run.path, ranks, run)
+    with StopRequest(patience_s=PATIENCE_S) as stop, _group(launch, cfg) as ranks:
+        return _train(cfg, run.path, ranks, stop, run)
 
 
 def follow(launch: Launch) -> None:
     """What all ranks but the first do: train what that one announces, until nothing follows."""
-    while (job := launch.next_job()) is not None:
-        with _group(launch, job.cfg) as ranks:
-            _train(job.cfg, job.folder, ranks, None)
+    logging.basicConfig(format=f"[rank {launch.rank}] %(message)s")
+    with StopRequest(patience_s=PATIENCE_S) as stop:
+        try:
+            while (job := launch.next_job()) is not None:
+                with _group(launch, job.cfg) as ranks:
+                    _train(job.cfg, job.folder, ranks, stop)
+        except RankError:
+            if stop.requested:  # then rank 0 ended as it was asked to, and took the job along
+                sys.exit(128 + max(stop.signals))
+            raise
 
 
 def _group(launch: Launch, cfg: Config) -> AbstractContextManager[Ranks]:
     return launch.group(cuda=pick_device(cfg.device).type == "cuda", timeout_s=cfg.ranks.timeout_s)
 
 
-def _train(cfg: Config, folder: Path, ranks: Ranks, run: RunDirectory | None) -> float:
+def _train(
+    cfg: Config, folder: Path, ranks: Ranks, stop: StopRequest, run: RunDirectory | None = None
+) -> float:
     """`run`: for the first rank, which alone writes."""
     if not isinstance(cfg.agent, ImpalaConfig):
         raise ConfigError(f"agent: {cfg.agent.name} has nothing to train; run it with mode=test")
     training = Training(make_setup(cfg, cfg.agent, folder, ranks=ranks))
     resumed = _restore(training, cfg, folder / "checkpoints")
     after = training.learner.step if resumed else -1
-    with StopRequest(patience_s=0.0 if ranks.size == 1 else PATIENCE_S) as stop:
-        if run is None:
-            return training.run(lambda metrics, step: None, lambda: stop.requested)
-        live = LiveLine(cfg.total_steps, max(after, 0))
-        with open_tracker(cfg, run, after=after) as tracker, live:
-            objective = training.run(_reporter(tracker, live), lambda: stop.requested)
-        run.scores["episode_return"] = objective
-        if ranks.agree_to_stop(stop.requested):
-            run.interrupted = True
-            logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)
+    if run is None:
+        return training.run(lambda metrics, step: None, lambda: stop.requested)
+    live = LiveLine(cfg.total_steps, max(after, 0))
+    with open_tracker(cfg, run, after=after) as tracker, live:
+        objective = training.run(_reporter(tracker, live), lambda: stop.requested)
+    run.scores["episode_return"] = objective
+    if ranks.agree_to_stop(stop.requested):
+        run.interrupted = True
+        run.signals = stop.signals
+        logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)
     return objective
 
 
@@ -143,7 +156,7 @@ def _environment(
         native,
         num_envs=cfg.actors.envs // ranks.size,
         num_groups=cfg.actors.groups,
-        num_threads=cfg.actors.threads or ranks.cores,
+        num_threads=worker_threads(cfg.actors.threads, ranks.cores, os.environ),
         seed=seed,
         siblings=siblings,
     )

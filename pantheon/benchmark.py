@@ -19,6 +19,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mvfstrl.rank_environment import available_cores, worker_threads
 from pantheon.cells import CellStore, cell_key
 from pantheon.episodes import Floats, play
 from pantheon.omniscient import omniscient
@@ -98,7 +99,7 @@ class Benchmark:
         cfg = self._cfg
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
-        tasks = Tasks(cfg.test.threads or os.cpu_count() or 1)
+        tasks = Tasks(worker_threads(cfg.test.threads, available_cores(os.environ), os.environ))
         with _one_torch_thread(), bar:
             self._meter = _Meter(bar, bar.add_task("test", total=0.0), tasks, _expected_steps(cfg))
             for scenario in cfg.env.scenarios:

@@ -27,8 +27,9 @@ from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.checkpoint import checkpoints_in, load_checkpoint
 from mvfstrl.config import compose
-from mvfstrl.distributed import Group, Launch, Ranks, from_environment
+from mvfstrl.distributed import Group, Launch, Ranks
 from mvfstrl.errors import CheckpointError, ConfigError
+from mvfstrl.rank_environment import available_cores, from_environment, ranks_started, started, worker_threads
 from mvfstrl.stopping import StopRequest
 from mvfstrl.train import make_setup
 from tests.fake_environment import FakeVectorEnvironment
@@ -276,6 +277,46 @@ def test_a_place_that_cannot_be_is_refused(changes: dict[str, str], message: str
         from_environment({**WHOLE, **changes})
 
 
+TASK = {
+    "SLURM_JOB_ID": "812",
+    "SLURM_STEP_ID": "3",
+    "SLURM_PROCID": "4",
+    "SLURM_NODEID": "2",
+    "SLURM_STEP_NUM_TASKS": "5",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
+    "SLURM_CPUS_ON_NODE": "1",
+    "MASTER_ADDR": "first",
+}
+
+
+def test_a_slurm_task_knows_its_place() -> None:
+    assert started(TASK) == (4, 5, "tcp://first:20995?rank=4&world_size=5")  # 20000 + (16 * 812 + 3) % 12000
+    assert started({**TASK, "MASTER_PORT": "29500"}) == (4, 5, "tcp://first:29500?rank=4&world_size=5")
+    assert ranks_started(TASK) == 5
+    assert started({**TASK, **WHOLE}) == (1, 2, "env://")  # torchrun in each task: its word counts
+    script = {**TASK, "SLURM_NTASKS": "5", "SLURM_STEP_NUM_TASKS": ""}  # not started by srun
+    assert started(script) is None
+    assert ranks_started(script) == 1
+    with pytest.raises(ConfigError, match="SLURM_PROCID: must be a whole number"):
+        started({**TASK, "SLURM_PROCID": "x"})
+
+
+def test_a_slurm_task_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+    assert available_cores({}) == 16
+    node = {**TASK, "SLURM_CPUS_ON_NODE": "8", "SLURM_NODEID": "0"}
+    assert available_cores(node) == 4  # of two tasks
+    assert available_cores({**node, "SLURM_NODEID": "2"}) == 8
+    assert available_cores({**node, "SLURM_STEP_NUM_TASKS": ""}) == 8  # the batch script itself
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5, 6})
+    assert available_cores(node) == 2
+
+
+def test_threads_asked_for_are_bounded_by_a_slurm_job_alone() -> None:
+    assert [worker_threads(asked, 2, {}) for asked in (0, 1, 8)] == [2, 1, 8]
+    assert [worker_threads(asked, 2, TASK) for asked in (0, 1, 8)] == [2, 1, 2]
+
+
 def shares(envs: int, batch: int, ranks: int) -> None:
     group = Ranks()
     group.size = ranks
@@ -378,4 +419,4 @@ def test_torchrun_trains_stops_and_leaves_one_folder(tmp_path: Path) -> None:
 
 def test_other_modes_are_refused_under_torchrun_once(tmp_path: Path) -> None:
     output, _ = torchrun(tmp_path, "mode=test", "checkpoint=.").communicate(timeout=LIMIT_S)
-    assert output.count("error: mode: test runs alone, and WORLD_SIZE=2 ranks were started") == 1
+    assert output.count("error: mode: test runs alone, and 2 ranks were started") == 1

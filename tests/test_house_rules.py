@@ -41,7 +41,13 @@ FORBIDDEN_IMPORTS: dict[str, set[str]] = {
 EXTRAS: dict[str, str] = {"mvfstrl/export_onnx.py": "export"}
 
 # Import name -> name in pyproject.toml, where they differ.
-DISTRIBUTIONS = {"hydra": "hydra-core", "google": "protobuf", "mpl_toolkits": "matplotlib", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "google": "protobuf",
+    "hydra": "hydra-core",
+    "hydra_plugins": "hydra-submitit-launcher",
+    "mpl_toolkits": "matplotlib",
+    "yaml": "pyyaml",
+}
 
 
 def tracked(*suffixes: str) -> list[Path]:

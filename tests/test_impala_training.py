@@ -71,13 +71,19 @@ def test_one_seed_one_checkpoint_to_the_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 3, 7])
-def test_resumed_equals_uninterrupted(tmp_path: Path, rounds: int) -> None:
-    """Wherever it stopped, also between two regular checkpoints."""
-    run(make_setup(tmp_path / "whole", scenarios=2))
-    run(make_setup(tmp_path / "parts", scenarios=2), stop=stop_after(rounds))
+def test_resumed_equals_uninterrupted(tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it stopped, also between two regular checkpoints and two rows of metrics."""
+    monkeypatch.setattr(training_module, "ROWS", 2)
+    whole = run(make_setup(tmp_path / "whole", scenarios=2))
+    parts = run(make_setup(tmp_path / "parts", scenarios=2), stop=stop_after(rounds))
     assert load_checkpoint(tmp_path / "parts")["step"] == rounds * ROUND
-    run(make_setup(tmp_path / "parts", scenarios=2), resume=True)
+    parts += run(make_setup(tmp_path / "parts", scenarios=2), resume=True)
     assert newest(tmp_path / "parts") == newest(tmp_path / "whole")
+    assert [timeless(row) for row in parts] == [timeless(row) for row in whole]
+
+
+def timeless(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if not key.startswith("steps_per_")}
 
 
 def test_resumed_twice_equals_uninterrupted(tmp_path: Path) -> None:

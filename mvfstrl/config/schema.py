@@ -343,7 +343,7 @@ class ActorsConfig:
 
 @dataclass
 class RanksConfig:
-    """Several learners as one, started by torchrun."""
+    """Several learners as one, started by torchrun or SLURM."""
 
     timeout_s: float = 300.0
     """A rank that has not come to an update by then is given up, and the run ends. One that dies is noticed
@@ -354,6 +354,14 @@ class RanksConfig:
 class Config:
     mode: Mode = Mode.train
     seed: int = 0
+@dataclass
+class ClusterConfig:
+    """hydra/launcher=slurm: a sweep's runs as SLURM jobs (docs/slurm.md)."""
+
+    detach: bool = False
+    """Returns as soon as the jobs are submitted; `python -m mvfstrl.cluster` tells of them later."""
+
+
     total_steps: int = 5_000_000
     """Decisions to train on, over all environments."""
     device: str = "auto"
@@ -382,3 +390,4 @@ class Config:
     export: ExportConfig = field(default_factory=ExportConfig)
     actors: ActorsConfig = field(default_factory=ActorsConfig)
     ranks: RanksConfig = field(default_factory=RanksConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)

@@ -75,6 +75,21 @@ class Progress:
         self._cpu_s += part.cpu_s
         self.add_episodes(part.episodes)
 
+    def unreported(self) -> dict[str, Any]:
+        """What was gathered since the last row; a run that goes on from a checkpoint tells of it too."""
+        updates = [_on_cpu(update) for update in self._updates]
+        return {
+            "updates": {key: torch.stack([u[key] for u in updates]) for key in updates[0]} if updates else {},
+            "lags": list(self._lags),
+            "episodes": list(self._episodes),
+        }
+
+    def take_up(self, unreported: Mapping[str, Any]) -> None:
+        columns = unreported["updates"]
+        self._lags = list(unreported["lags"])
+        self._updates = [{key: column[i] for key, column in columns.items()} for i in range(len(self._lags))]
+        self._episodes = list(unreported["episodes"])
+
     @property
     def objective(self) -> float:
         """Mean return of each scenario's newest episodes, averaged over scenarios; NaN before the first."""

@@ -115,6 +115,8 @@ class Training:
             )
         self.learner.load_state_dict(content["learner"])
         self.progress = Progress(self.setup.jobs, content["returns"])
+        if "unreported" in content and self.ranks.first:
+            self.progress.take_up(content["unreported"])
         self._resumed = content
         logger.info("resumed from %s at step %d", path, self.learner.step)
 
@@ -169,6 +171,7 @@ class Training:
             "ranks": self.ranks.size,
             "learner": self.learner.state_dict(),
             "returns": {name: list(values) for name, values in self.progress.returns.items()},
+            "unreported": self.progress.unreported(),
             "rng": {"torch": torch.get_rng_state()},
         }
         if any(playing):
