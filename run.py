@@ -81,6 +81,9 @@ def _play(cfg: Config, directory: RunDirectory) -> None:
         _dismiss_ranks()
     if cfg.mode is Mode.train and not directory.interrupted:
         start(Mode.trace, cfg, directory)
+        from mvfstrl.trackers import keep_artifacts
+
+        keep_artifacts(cfg, directory)
         if cfg.test_after_train:
             start(Mode.test, cfg, directory)
 

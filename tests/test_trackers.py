@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from mvfstrl.config import Config, compose
 from mvfstrl.live import LiveLine, describe
 from mvfstrl.metrics import read_metrics
 from mvfstrl.rundir import RunDirectory
-from mvfstrl.trackers import open_tracker, show_comparison
+from mvfstrl.trackers import keep_artifacts, open_tracker, show_comparison
 from mvfstrl.trackers.background import BackgroundTracker
-from mvfstrl.trackers.wandb import key_configured, offline_reason, run_id
+from mvfstrl.trackers.wandb import key_configured, offline_reason, run_id, sweep_of
+from mvfstrl.trackers.wandb_files import WandbFileError, files_below, read_file
 
 ANSWER_WITHIN_S = 2.0
 
@@ -87,7 +88,19 @@ def wandb_config() -> Config:
 
 
 def offline_files(run: RunDirectory) -> list[Path]:
-    return list(run.path.glob("wandb/offline-run-*/run-*.wandb"))
+    """Once wandb's service, a process of its own, has written the newest to its end."""
+    files = files_below(run.path)
+    patience = time.monotonic() + 30.0
+    while files and not _ended(files[-1]) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return files
+
+
+def _ended(file: Path) -> bool:
+    try:
+        return read_file(file).exit_code is not None
+    except WandbFileError:
+        return False
 
 
 # --- local ---
@@ -129,6 +142,8 @@ class Recorder:
     def log_figure(self, name: str, image: Path, step: int) -> None: ...
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None: ...
+
+    def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None: ...
 
     def close(self) -> None:
         self.closed = True
@@ -220,7 +235,12 @@ def test_a_silent_server_is_given_up_in_time(silent_server: str, monkeypatch: py
 def test_a_stuck_name_look_up_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = threading.Event()
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: stuck.wait(5))
+
+    def look_up(*_: Any, **__: Any) -> None:
+        stuck.wait(5)
+        raise OSError("no such host")
+
+    monkeypatch.setattr("urllib.request.urlopen", look_up)
     started = time.monotonic()
     assert offline_reason("https://wandb.example", started + 0.3) is not None
     assert time.monotonic() - started < 2.0
@@ -266,6 +286,120 @@ def test_a_comparison_follows_the_training_into_the_same_run(
     assert {file.stem for file in offline_files(run)} == {f"run-{run_id(run)}"}
     assert len(offline_files(run)) == 2
     assert not any("stopped" in record.getMessage() for record in caplog.records)
+
+
+def checkpoint(run: RunDirectory, step: int) -> None:
+    run.checkpoints.mkdir(exist_ok=True)
+    (run.checkpoints / f"step_{step:012d}.pt").write_bytes(b"weights")
+
+
+def logged(run: RunDirectory) -> list[tuple[int, float]]:
+    """All starts' rows of figures, in the order in which `wandb sync` sends them."""
+    offline_files(run)
+    return logged_at_once(run)
+
+
+def logged_at_once(run: RunDirectory) -> list[tuple[int, float]]:
+    rows = [row for file in files_below(run.path) for row in read_file(file).rows]
+    return [(row["step"], row["reward"]) for row in rows if "reward" in row]
+
+
+def recorded(run: RunDirectory) -> list[tuple[int, float]]:
+    return [(row["step"], row["reward"]) for row in read_metrics(run.path / "metrics.jsonl")]
+
+
+def test_starts_of_a_run_make_one_record_without_gaps_or_duplicates(run: RunDirectory) -> None:
+    """The first is killed after step 30, and its checkpoint was at 20; the second ends well."""
+    with open_tracker(wandb_config(), run) as tracker:
+        for step in (10, 20, 30):
+            tracker.log({"reward": 1.0}, step)
+        checkpoint(run, 20)
+    assert logged(run) == [(10, 1.0), (20, 1.0)]
+    with open_tracker(wandb_config(), run, after=20) as tracker:
+        for step in (25, 35):
+            tracker.log({"reward": 2.0}, step)
+        checkpoint(run, 35)
+    assert len(offline_files(run)) == 2
+    assert logged(run) == recorded(run) == [(10, 1.0), (20, 1.0), (25, 2.0), (35, 2.0)]
+
+
+def test_rows_that_a_killed_start_did_not_hand_over_are_made_up(run: RunDirectory) -> None:
+    steps = [1111, 2222, 3333]
+    with open_tracker(wandb_config(), run) as tracker:
+        for step in steps:
+            tracker.log({"reward": 1.0}, step)
+        checkpoint(run, 3333)
+    (file,) = offline_files(run)
+    data = file.read_bytes()
+    file.write_bytes(data[: data.index(b"2222")])
+    assert logged_at_once(run) == [(1111, 1.0)]
+    with open_tracker(wandb_config(), run, after=3333) as tracker:
+        tracker.log({"reward": 2.0}, 4444)
+        checkpoint(run, 4444)
+    assert logged(run) == recorded(run)
+    assert [step for step, _ in recorded(run)] == [*steps, 4444]
+
+
+def test_wandb_has_configuration_group_tags_and_system_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_X_STATS_SAMPLING_INTERVAL", "0.1")
+    run = RunDirectory(tmp_path / "wide_sweep" / "3")
+    (tmp_path / "wide_sweep" / "multirun.yaml").touch()
+    (run.path / "outcome.json").write_text('{"sweep": {"number": 3}}')
+    cfg = compose(["tracker=wandb", "tracker.tags=[mine]", "agent.loss.discount=0.75"])
+    with open_tracker(cfg, run):
+        time.sleep(0.5)
+    (found,) = (read_file(file) for file in offline_files(run))
+    assert (found.id, found.name, found.group) == (run_id(run), "3", "wide_sweep")
+    assert found.tags == ["mine", "impala", *cfg.env.scenarios, "run-3"]
+    assert found.config["agent"]["loss"]["discount"] == 0.75
+    assert {"proc.memory.rssMB", "proc.cpu.threads"} <= found.system[0].keys()
+    assert found.exit_code == 0
+
+
+def test_a_single_run_has_no_group_and_a_chosen_group_wins(tmp_path: Path) -> None:
+    (tmp_path / "outcome.json").write_text('{"sweep": {"number": null}}')
+    assert sweep_of(tmp_path) is None
+    (tmp_path / "outcome.json").write_text('{"sweep": {"number": 0}}')
+    assert sweep_of(tmp_path) == (tmp_path.parent.name, 0)
+    run = RunDirectory(tmp_path)
+    with open_tracker(compose(["tracker=wandb", "tracker.group=ours"]), run):
+        pass
+    assert [read_file(file).group for file in offline_files(run)] == ["ours"]
+
+
+@pytest.mark.parametrize("artifacts", [True, False])
+def test_checkpoint_and_policy_are_artifacts_if_asked_for(run: RunDirectory, artifacts: bool) -> None:
+    checkpoint(run, 10)
+    checkpoint(run, 20)
+    (run.path / "policy.pt").write_bytes(b"policy")
+    keep_artifacts(compose(["tracker=wandb", f"tracker.artifacts={artifacts}"]), run)
+    found = [artifact for file in offline_files(run) for artifact in read_file(file).artifacts]
+    aliases = ["latest", "step-20"]
+    names = [(kind, f"{kind}-{run_id(run)}", aliases) for kind in ("checkpoint", "policy")]
+    assert [(kind, name, sorted(a)) for kind, name, a in found] == (names if artifacts else [])
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_that_talks_nonsense_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble() -> None:
+            connection, _ = server.accept()
+            connection.sendall(b"no HTTP at all\r\n\r\n")
+            connection.close()
+
+        threading.Thread(target=babble, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert offline_reason(address, time.monotonic() + 1.0) == f"{address} does not answer"
+
+
+def test_a_file_that_is_not_wandbs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run-x.wandb").write_bytes(b"something else")
+    with pytest.raises(WandbFileError, match=r"run-x\.wandb: not a file of wandb's"):
+        read_file(tmp_path / "run-x.wandb")
 
 
 # --- tensorboard ---

@@ -238,7 +238,11 @@ class WandbConfig(TrackerConfig):
     project: str = "mvfst-rl"
     entity: str | None = None
     group: str | None = None
+    """None: the name of the sweep's folder, if the run is part of a sweep."""
     tags: list[str] = field(default_factory=list)
+    """Beside agent, scenarios and, in a sweep, `run-NUMBER`."""
+    artifacts: bool = True
+    """Whether a finished training's checkpoint and exported policy go along."""
     timeout_s: float = 10.0
     """A server that has not answered by then is left alone: the run is kept offline."""
 

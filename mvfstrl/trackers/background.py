@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ class BackgroundTracker:
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None:
         self._put(lambda tracker: tracker.log_table(name, table, step))
+
+    def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None:
+        self._put(lambda tracker: tracker.log_artifact(kind, files, step))
 
     def close(self) -> None:
         """Waits for what is queued, within bounds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
+
+from mvfstrl.checkpoint import checkpoints_in
 
 
 class Tracker(Protocol):
@@ -20,5 +22,14 @@ class Tracker(Protocol):
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None: ...
 
+    def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None:
+        """What the run made by then, to be kept: `kind` is checkpoint or policy. The files stay in place."""
+
     def close(self) -> None:
         """No call follows."""
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
+    """With its step."""
+    kept = checkpoints_in(folder)
+    return (kept[-1], int(kept[-1].stem.removeprefix("step_"))) if kept else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ class LocalTracker:
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None:
         """So do tables."""
+
+    def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None:
+        """Artifacts too."""
 
     def close(self) -> None:
         self._log.to_parquet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class TensorboardTracker:
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None:
         self._writer.add_text(name, f"```\n{table.to_string()}\n```", step)
+
+    def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None:
+        """TensorBoard shows none."""
 
     def close(self) -> None:
         self._writer.close()
