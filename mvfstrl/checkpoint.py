@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import struct
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 from mvfstrl.errors import CheckpointError
+from mvfstrl.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep
     torch.save(document, memory)
     path = folder / f"step_{step:012d}{SUFFIX}"
     try:
-        _write_whole(path, memory.getbuffer())
+        write_whole(path, memory.getbuffer(), durable=True)
     except OSError as error:
         kept = checkpoints_in(folder)
         hint = f"; {kept[-1]} is untouched" if kept else ""
@@ -192,24 +192,6 @@ def _feed(sha: hashlib._Hash, value: Any) -> None:
         sha.update(b"float" + struct.pack("<d", value))
     else:
         sha.update(f"{type(value).__name__} {value!r};".encode())
-
-
-def _write_whole(path: Path, data: memoryview) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name itself
-    finally:
-        os.close(folder)
 
 
 def _candidates(path: Path) -> list[Path]:
