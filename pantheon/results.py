@@ -28,10 +28,12 @@ METRICS = (
     "queue_loss",
 )
 KEYS = ("scheme", "scenario", "seed", "flow")
+REWARD_TERMS = ("reward_throughput", "reward_delay", "reward_loss")
+"""What `reward` is the sum of; NaN where it was not recorded, as that of what is computed and not played."""
 EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations", "flow_scheme")
 GUARD_REASONS = ("late", "non_finite", "pinned_max", "pinned_min")
 GUARD = (*(f"guard_{reason}" for reason in GUARD_REASONS), "fallback_share")
-COLUMNS = (*KEYS, *METRICS, *EXTRA, *GUARD)
+COLUMNS = (*KEYS, *METRICS, *EXTRA, *GUARD, *REWARD_TERMS)
 AGENT = "external"  # what the core calls a flow that the scheme under test drives from outside
 
 ALL_SCENARIOS = "all"
@@ -55,8 +57,20 @@ class Summary:
 def reward_of(report: dict[str, Any]) -> float:
     """An episode's mean reward a window. Windows that were skipped while an action was on its way are part of
     the return, so they are part of the divisor too."""
+    return _a_window(report, report["return"])
+
+
+def _a_window(report: dict[str, Any], total: float) -> float:
     windows = report["steps"] + report["skipped_observations"]
-    return float(report["return"]) / windows if windows else float("nan")
+    return float(total) / windows if windows else float("nan")
+
+
+def _terms_of(report: dict[str, Any], observed: bool) -> dict[str, float]:
+    """The reward's terms, a window."""
+    sums = report.get("return_terms") if observed else None
+    if sums is None:
+        return dict.fromkeys(REWARD_TERMS, float("nan"))
+    return {term: _a_window(report, sums[term.removeprefix("reward_")]) for term in REWARD_TERMS}
 
 
 def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str, Any]]:
@@ -75,6 +89,7 @@ def rows_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dict[str
             "steps": report["steps"],
             "skipped_observations": report["skipped_observations"],
             **_guard_of(flow),
+            **_terms_of(report, observed),
         }
         rows.append({column: row[column] for column in COLUMNS})
     return rows
@@ -139,7 +154,9 @@ def series_frame(series: Iterable[dict[str, Any]]) -> pd.DataFrame:
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
     whole = ("steps", "skipped_observations", *GUARD[:-1])
-    types = {"seed": "uint64", "flow": "int32", "fallback_share": "float64"}
+    types = {"seed": "uint64", "flow": "int32", "fallback_share": "float64"} | dict.fromkeys(
+        REWARD_TERMS, "float64"
+    )
     return table.astype(types | dict.fromkeys(whole, "int64"))
 
 

@@ -78,6 +78,7 @@ void Agent::begin_episode(Simulation& simulation, std::uint64_t episode_seed) {
   result_ = StepResult{};
   steps_ = skipped_ = 0;
   return_ = 0;
+  return_terms_ = {};
   guarded_ = nullptr;
   guard_events_.clear();
   const FlowConfig& flow = config_.flows[flow_];
@@ -153,7 +154,7 @@ ClosedWindow Agent::close_window(bool episode_over) {
   const WindowSummary summary = observer_.close_window(now, sender.rtt(), sender.stats());
   window_full_ = false;
   ClosedWindow closed;
-  closed.reward = reward_.of(summary);
+  closed.reward = reward_.terms(summary);
   closed.mean_rtt = summary.mean_rtt;
   if (!met_) {  // what came before the first observation is nobody's merit
     met_ = true;
@@ -161,7 +162,8 @@ ClosedWindow Agent::close_window(bool episode_over) {
     if (episode_over && !alone_) result_.truncated = true;
     return closed;
   }
-  result_.reward += closed.reward;
+  result_.reward += closed.reward.sum();
+  return_terms_ += closed.reward;
   const FlowConfig& flow = config_.flows[flow_];
   const bool stopped = flow.stop && TimePoint::zero() + *flow.stop <= now;
   const bool over = episode_over || stopped || finished_;

@@ -31,7 +31,7 @@ struct StepResult {
 
 // How an agent's last window ended.
 struct ClosedWindow {
-  double reward = 0;
+  RewardTerms reward;
   Duration mean_rtt;
   bool skipped = false;  // nobody is asked: an answer is outstanding
 };
@@ -83,6 +83,8 @@ class Agent final : private ConnectionObserver, private GuardLog {
   std::int64_t steps() const { return steps_; }
   std::int64_t skipped() const { return skipped_; }
   double episode_return() const { return return_; }
+  // The same, term by term.
+  const RewardTerms& return_terms() const { return return_terms_; }
   // Null unless its flow is guarded.
   const Guard* guard() const { return guarded_ ? &guarded_->guard() : nullptr; }
   std::vector<GuardEvent> take_guard_events() { return std::exchange(guard_events_, {}); }
@@ -125,6 +127,7 @@ class Agent final : private ConnectionObserver, private GuardLog {
   std::int64_t steps_ = 0;
   std::int64_t skipped_ = 0;
   double return_ = 0;
+  RewardTerms return_terms_;
 };
 
 // Flow 0, and every other that waits for actions.

@@ -138,7 +138,8 @@ bool Environment::close_windows() {
   for (Agent& agent : agents_) {
     if (!agent.running()) continue;
     const ClosedWindow closed = agent.close_window(episode_over);
-    if (record_series_) series_.on_observed(agent.flow(), closed.reward, closed.mean_rtt, closed.skipped);
+    if (record_series_)
+      series_.on_observed(agent.flow(), closed.reward.sum(), closed.mean_rtt, closed.skipped);
     asked |= !closed.skipped;
   }
   if (record_series_ && simulation_->now() >= series_.due()) series_.close();
@@ -184,6 +185,7 @@ EpisodeReport Environment::finish() {
   report.scenario = shared_.scenarios.name(scenario_);
   report.steps = agents_[0].steps();
   report.episode_return = agents_[0].episode_return();
+  report.return_terms = agents_[0].return_terms();
   report.skipped_observations = agents_[0].skipped();
   report.terminated = agents_[0].transfer_complete();
   report.length_ms = simulation_->now().to_ms();

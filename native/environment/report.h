@@ -11,6 +11,7 @@
 #include "environment/flow.h"
 #include "environment/series.h"
 #include "environment/value.h"
+#include "observe/reward.h"
 #include "policy/guard.h"
 
 namespace mvfstrl {
@@ -77,6 +78,7 @@ struct EpisodeReport {
   std::string scenario;
   std::int64_t steps = 0;  // decisions of flow 0, whose are the return and what was skipped, too
   double episode_return = 0;
+  RewardTerms return_terms;  // what the return is the sum of
   std::int64_t skipped_observations = 0;
   bool terminated = false;  // flow 0's transfer was complete; else cut at the episode's length
   double length_ms = 0;

@@ -42,42 +42,45 @@ double delay_ms(const WindowSummary& window, bool use_max) {
   return (use_max ? window.max_delay : window.mean_delay).to_ms();
 }
 
-double value(const LogRatioReward& weights, const WindowSummary& window) {
-  double reward =
-      weights.throughput_factor * std::log(weights.throughput_offset + megabytes_per_second(window)) -
-      weights.delay_factor * std::log(weights.delay_offset + delay_ms(window, weights.use_max_delay));
+RewardTerms value(const LogRatioReward& weights, const WindowSummary& window) {
+  RewardTerms terms{.throughput = weights.throughput_factor *
+                                  std::log(weights.throughput_offset + megabytes_per_second(window)),
+                    .delay = -weights.delay_factor *
+                             std::log(weights.delay_offset + delay_ms(window, weights.use_max_delay))};
   if (weights.loss_factor != 0) {
-    reward -= weights.loss_factor * std::log(weights.loss_offset + megabytes(window.lost));
+    terms.loss = -weights.loss_factor * std::log(weights.loss_offset + megabytes(window.lost));
   }
-  return reward;
+  return terms;
 }
 
-double value(const LinearReward& weights, const WindowSummary& window) {
-  return weights.throughput_factor * megabytes_per_second(window) -
-         weights.delay_factor * delay_ms(window, weights.use_max_delay) -
-         weights.loss_factor * megabytes(window.lost);
+RewardTerms value(const LinearReward& weights, const WindowSummary& window) {
+  return {.throughput = weights.throughput_factor * megabytes_per_second(window),
+          .delay = -weights.delay_factor * delay_ms(window, weights.use_max_delay),
+          .loss = -weights.loss_factor * megabytes(window.lost)};
 }
 
-double value(const PowerReward& weights, const WindowSummary& window) {
+RewardTerms value(const PowerReward& weights, const WindowSummary& window) {
   const Duration rtt =
       std::max(window.mean_rtt, Duration::from_us(1));  // a clock's least: never divides by 0
-  return weights.scale * std::pow(megabytes_per_second(window), weights.throughput_exponent) /
-         rtt.to_seconds();
+  return {.throughput = weights.scale * std::pow(megabytes_per_second(window), weights.throughput_exponent) /
+                        rtt.to_seconds()};
 }
 
-double value(const AuroraReward& weights, const WindowSummary& window) {
-  return weights.throughput_factor * window.throughput() / weights.packet_bytes -
-         weights.latency_factor * window.mean_rtt.to_seconds() - weights.loss_factor * window.loss_fraction();
+RewardTerms value(const AuroraReward& weights, const WindowSummary& window) {
+  return {.throughput = weights.throughput_factor * window.throughput() / weights.packet_bytes,
+          .delay = -weights.latency_factor * window.mean_rtt.to_seconds(),
+          .loss = -weights.loss_factor * window.loss_fraction()};
 }
 
 // A window of nothing but losses is worth log(0.01) of them, not minus infinity.
 constexpr double kLossWeight = 0.99;
 
-double value(const LogPowerReward& weights, const WindowSummary& window) {
+RewardTerms value(const LogPowerReward& weights, const WindowSummary& window) {
   const Duration rtt = std::max(window.mean_rtt, Duration::from_us(1));
-  return weights.throughput_factor * std::log(weights.throughput_offset + megabytes_per_second(window)) -
-         weights.rtt_factor * std::log(rtt.to_seconds()) +
-         weights.loss_factor * std::log(1 - kLossWeight * window.loss_fraction());
+  return {.throughput =
+              weights.throughput_factor * std::log(weights.throughput_offset + megabytes_per_second(window)),
+          .delay = -weights.rtt_factor * std::log(rtt.to_seconds()),
+          .loss = weights.loss_factor * std::log(1 - kLossWeight * window.loss_fraction())};
 }
 
 void check(const LogRatioReward& weights) {
@@ -129,7 +132,7 @@ Reward::Reward(const RewardConfig& config) : config_(config) {
   std::visit([](const auto& weights) { check(weights); }, config_);
 }
 
-double Reward::of(const WindowSummary& window) const {
+RewardTerms Reward::terms(const WindowSummary& window) const {
   return std::visit([&window](const auto& weights) { return value(weights, window); }, config_);
 }
 

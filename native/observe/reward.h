@@ -27,11 +27,27 @@ namespace mvfstrl {
 // The name under which configurations select it: log_ratio, linear, power, aurora, log_power.
 std::string_view reward_name(const RewardConfig& config);
 
+// What a reward is the sum of. `power` is a product: all of it counts as throughput.
+struct RewardTerms {
+  double throughput = 0;
+  double delay = 0;
+  double loss = 0;
+
+  double sum() const { return throughput + delay + loss; }
+  RewardTerms& operator+=(const RewardTerms& other) {
+    throughput += other.throughput;
+    delay += other.delay;
+    loss += other.loss;
+    return *this;
+  }
+};
+
 class Reward {
  public:
   // Throws std::invalid_argument naming a weight that is not finite or an offset that is not positive.
   explicit Reward(const RewardConfig& config);
-  double of(const WindowSummary& window) const;
+  RewardTerms terms(const WindowSummary& window) const;
+  double of(const WindowSummary& window) const { return terms(window).sum(); }
 
  private:
   RewardConfig config_;

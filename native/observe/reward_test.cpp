@@ -118,5 +118,17 @@ TEST(Reward, BadWeightsAreNamed) {
   EXPECT_EQ(refusal(aurora).find("reward.packet_bytes must be positive"), 0U);
 }
 
+TEST(Reward, IsTheSumOfItsTerms) {
+  LogPowerReward weights;
+  const RewardTerms terms = Reward(weights).terms(window());
+  EXPECT_DOUBLE_EQ(terms.throughput, std::log(1.501));
+  EXPECT_DOUBLE_EQ(terms.delay, -0.5 * std::log(0.075));
+  EXPECT_DOUBLE_EQ(terms.loss, std::log(1 - 0.99 * 0.25));
+  for (const RewardConfig& config : {RewardConfig(LogRatioReward{}), RewardConfig(LinearReward{}),
+                                     RewardConfig(PowerReward{}), RewardConfig(AuroraReward{})}) {
+    EXPECT_EQ(Reward(config).terms(window()).sum(), Reward(config).of(window())) << reward_name(config);
+  }
+}
+
 }  // namespace
 }  // namespace mvfstrl
