@@ -13,9 +13,10 @@ import json
 import platform
 import signal
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -34,6 +35,12 @@ PACKAGES = (
 )
 
 
+class Pruner(Protocol):
+    value: float | None
+
+    def __call__(self, metrics: Mapping[str, Any], step: int) -> bool: ...
+
+
 class RunDirectory:
     """Paths and records of one run. Making one creates the folder, and nothing in it."""
 
@@ -42,26 +49,35 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         self.interrupted = False
         """Set by whoever was asked to stop before the end: nothing further is to be started."""
-        self.scores: dict[str, float] = {}
-        """By name, what the run's modes found out: `objective` picks from these."""
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-        self.signals: set[signal.Signals] = set()
-        """By which it was asked."""
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
         self.signals: set[signal.Signals] = set()
         """By which it was asked."""
         self.pruner: Pruner | None = None
         """Asked at each row of metrics whether the run is to be given up."""
         self.pruned: float | None = None
         """The newest value that the pruner compared, where it gave the run up: nothing further is started."""
+        self.scores: dict[str, float] = {}
+        """By name, what the run's modes found out: `objective` picks from these."""
+
+    def prune(self, metrics: Mapping[str, Any], step: int) -> bool:
+        """Whether the run is to be given up."""
+        if self.pruner is not None and self.pruner(metrics, step):
+            self.pruned = self.pruner.value
+        return self.pruned is not None
+
+    def discard(self) -> None:
+        """Takes the folder away where nothing but an empty log was written into it, and the empty ones above."""
+        log = self.path / "run.log"
+        if log.is_file() and log.stat().st_size == 0:
+            log.unlink()
+        for folder in (self.path, *list(self.path.parents)[:2]):
+            if any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
