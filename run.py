@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mvfstrl.cluster.preemption import leave, prepare
 from mvfstrl.cluster.preflight import require_launcher
@@ -22,7 +23,7 @@ from mvfstrl.errors import ConfigError, MvfstrlError
 from mvfstrl.help import hints
 from mvfstrl.outcome import State, objective_of, recorded
 from mvfstrl.rank_environment import ranks_started
-from mvfstrl.rundir import RunDirectory
+from mvfstrl.rundir import Pruner, RunDirectory
 
 # Imported only when chosen. Each is called with (Config, RunDirectory), and leaves its scores in the latter.
 MODES = {
@@ -57,9 +58,12 @@ def run(composed: DictConfig) -> float | list[float] | None:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 validate(cfg, directory.path)
             directory.record(composed)
+            directory.pruner = pruner_of(hydra_cfg, cfg, outcome.sweep["number"])
             _play(cfg, directory)
             outcome.scores = directory.scores
-            if directory.interrupted:
+            if directory.pruned is not None:
+                outcome.state, outcome.objective = State.pruned, directory.pruned
+            elif directory.interrupted:
                 outcome.state = State.interrupted
             else:
                 outcome.objective = objective_of(cfg.objective, directory.scores)
@@ -79,7 +83,7 @@ def _play(cfg: Config, directory: RunDirectory) -> None:
     start(cfg.mode, cfg, directory)
     if HydraConfig.get().mode == RunMode.RUN:
         _dismiss_ranks()
-    if cfg.mode is Mode.train and not directory.interrupted:
+    if cfg.mode is Mode.train and not directory.interrupted and directory.pruned is None:
         start(Mode.trace, cfg, directory)
         from mvfstrl.trackers import keep_artifacts
 
@@ -101,6 +105,16 @@ def sweep_number(hydra_cfg: HydraConf) -> int | None:
 
     number = number_of(Path(hydra_cfg.sweep.dir), str(hydra_cfg.sweep.subdir))
     return hydra_cfg.job.num if number is None else number  # a sweeper of Hydra's own keeps no record
+
+
+def pruner_of(hydra_cfg: HydraConf, cfg: Config, number: int | None) -> Pruner | None:
+    """Of a run in a search that prunes."""
+    settings = OmegaConf.select(cast(DictConfig, hydra_cfg), "sweeper.pruner")
+    if hydra_cfg.mode != RunMode.MULTIRUN or settings is None or settings.kind == "none" or number is None:
+        return None
+    from mvfstrl.sweep.pruning import RunPruner
+
+    return RunPruner(Path(hydra_cfg.sweep.dir), number, settings, cfg.objective[0], cfg.total_steps)
 
 
 def _require_one_rank_unless_training(mode: Mode) -> None:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 
 FILE = "outcome.json"
 
@@ -86,10 +87,7 @@ def state_of(folder: Path) -> State | None:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Whole or not at all."""
-    path = folder / FILE
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(asdict(outcome), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(folder / FILE, json.dumps(asdict(outcome), indent=2) + "\n")
 
 
 def objective_of(names: Sequence[str], scores: Mapping[str, float]) -> float | list[float] | None:

@@ -85,9 +85,9 @@ def _train(
         return training.run(lambda metrics, step: None, lambda: stop.requested)
     live = LiveLine(cfg.total_steps, max(after, 0))
     with open_tracker(cfg, run, after=after) as tracker, live:
-        objective = training.run(_reporter(tracker, live), lambda: stop.requested)
+        objective = training.run(_reporter(tracker, live, run, stop), lambda: stop.requested)
     run.scores["episode_return"] = objective
-    if ranks.agree_to_stop(stop.requested):
+    if ranks.agree_to_stop(stop.requested) and run.pruned is None:
         run.interrupted = True
         run.signals = stop.signals
         logger.warning("stopped at step %d; the same run directory goes on", training.learner.step)
@@ -183,7 +183,9 @@ def _restore(training: Training, cfg: Config, checkpoints: Path) -> bool:
     return False
 
 
-def _reporter(tracker: RunTracker, live: LiveLine) -> Callable[[dict[str, Any], int], None]:
+def _reporter(
+    tracker: RunTracker, live: LiveLine, run: RunDirectory, stop: StopRequest
+) -> Callable[[dict[str, Any], int], None]:
     latest: dict[str, float] = {}
 
     def report(metrics: dict[str, Any], step: int) -> None:
@@ -195,5 +197,7 @@ def _reporter(tracker: RunTracker, live: LiveLine) -> Callable[[dict[str, Any], 
             episode_return=latest.get("episode_return"),
             policy_lag=latest.get("policy_lag"),
         )
+        if run.prune(metrics, step):
+            stop.request()
 
     return report

@@ -15,6 +15,7 @@ from mvfstrl.sweep.config import SWEEPERS
 
 PLUGINS = {
     "hydra_plugins.mvfst_rl.GridSweeper": ("mvfstrl.sweep.grid", "GridSweeper"),
+    "hydra_plugins.mvfst_rl.OptunaSweeper": ("mvfstrl.sweep.optuna_sweeper", "OptunaSweeper"),
     "hydra_plugins.mvfst_rl.SlurmLauncher": ("mvfstrl.cluster.launcher", "SlurmLauncher"),
 }
 

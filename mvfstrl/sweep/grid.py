@@ -26,7 +26,7 @@ class GridSweeper(StudySweeper):
         if size is not None and size < 1:
             raise ConfigError(f"hydra.sweeper.max_batch_size: must be null or at least 1, got {size}")
         record = self.open_record()
-        points = combinations(parse(self._params, arguments))
+        points = combinations(parse(self._params, arguments, self.planner.loader))
         jobs = self._jobs(record, points, self.side_by_side(min(len(points), size or len(points))))
         todo = [job for job in jobs if look(job).state != State.finished]
         self.save_record(record)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -21,6 +22,7 @@ from mvfstrl.config.compose import to_config
 from mvfstrl.config.schema import Config
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import ConfigError, MvfstrlError
+from mvfstrl.rank_environment import available_cores
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Job:
     arguments: list[str]
     """These, and where the run writes, and its share of the cores."""
     cfg: Config
+    label: str = ""
+    """What sets it apart; empty: the overrides that not all runs have."""
 
 
-def parse(params: Mapping[str, Any], arguments: Sequence[str]) -> list[Override]:
+def parse(params: Mapping[str, Any], arguments: Sequence[str], loader: ConfigLoader | None) -> list[Override]:
     """What is said of each key, once: the command line goes before the sweep file."""
     said: dict[str, Override] = {}
-    parser = OverridesParser.create()
+    parser = OverridesParser.create(config_loader=loader)
     for where, text in [
         *(("hydra.sweeper.params", f"{key}={value}") for key, value in params.items()),
         *(("command line", argument) for argument in arguments),
@@ -64,7 +68,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
             axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
             rule = "a grid needs values to list; hydra/sweeper=optuna searches intervals"
-            raise ConfigError(f"{key}: {rule}, got {override.get_value_element_as_str()}")
+            raise ConfigError(f"{key}: {rule}, got {override.input_line}")
     return [list(combination) for combination in itertools.product(*axes)]
 
 
@@ -77,7 +81,19 @@ class Planner:
         self.folder = Path(str(master.hydra.sweep.dir))
         self._valid: set[str] = set()
 
-    def job(self, number: int, overrides: list[str], *, folder: str | None = None, share: int = 1) -> Job:
+    @property
+    def loader(self) -> ConfigLoader:
+        return self._context.config_loader
+
+    def job(
+        self,
+        number: int,
+        overrides: list[str],
+        *,
+        folder: str | None = None,
+        share: int = 1,
+        label: str = "",
+    ) -> Job:
         """`folder`: below the sweep's, where the run has one already. `share`: runs side by side on these
         cores. Raises ConfigError for what cannot be run."""
         cfg, subdir = self._compose(number, overrides)
@@ -90,12 +106,12 @@ class Planner:
             f"hydra.sweep.dir={_quoted(str(self.folder))}",
             f"hydra.sweep.subdir={_quoted(folder)}",
         ]
-        return Job(number, path, overrides, arguments, cfg)
+        return Job(number, path, overrides, arguments, cfg, label)
 
     def _compose(self, number: int, overrides: list[str]) -> tuple[Config, str]:
         """The run's configuration, and its folder."""
         try:
-            composed = self._context.config_loader.load_sweep_config(self._master, overrides)
+            composed = self.loader.load_sweep_config(self._master, overrides)
             with read_write(composed), open_dict(composed):
                 composed.hydra.job.num = number
                 composed.hydra.job.id = str(number)
@@ -133,14 +149,9 @@ def _threads(cfg: Config, share: int) -> list[str]:
     """Runs side by side divide the cores where the configuration says `one a core`."""
     if share == 1:
         return []
-    threads = max(1, cores() // share)
+    threads = max(1, available_cores(os.environ) // share)
     asked = {"actors.threads": cfg.actors.threads, "test.threads": cfg.test.threads}
     return [f"{key}={threads}" for key, value in asked.items() if value == 0]
-
-
-def cores() -> int:
-    """Of this machine, that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 
 FILE = "sweep.json"
 
@@ -48,10 +49,7 @@ class SweepRecord:
 
     def write(self, folder: Path) -> None:
         """Whole or not at all."""
-        path = folder / FILE
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read_record(folder: Path) -> SweepRecord | None:

@@ -24,7 +24,8 @@ from rich.console import Console
 
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.outcome import State
-from mvfstrl.sweep.plan import Job, Planner, cores
+from mvfstrl.rank_environment import available_cores
+from mvfstrl.sweep.plan import Job, Planner
 from mvfstrl.sweep.record import SweepRecord, read_record
 from mvfstrl.sweep.table import Row, SweepTable, labels, look, outcome_of
 from mvfstrl.sweep.task import CONSOLE, STOP, RunFailedError, SweepStoppedError, SweepTask
@@ -91,7 +92,7 @@ class StudySweeper(Sweeper):
         """How many of `count` runs share the cores of this machine at a time."""
         if self.launcher_name == "joblib":
             asked = int(self.master.hydra.launcher.n_jobs)
-            workers = asked if asked > 0 else cores()
+            workers = asked if asked > 0 else available_cores(os.environ)
             return min(count, workers)
         return count if self.launcher_name == "submitit_local" else 1
 

@@ -97,11 +97,11 @@ def labels(jobs: Sequence[Job]) -> dict[int, str]:
     told = {}
     for job in jobs:
         own = [override for override in job.overrides if override not in common]
-        told[job.number] = " ".join(_short(override) for override in own) or "defaults"
+        told[job.number] = job.label or " ".join(short(override) for override in own) or "defaults"
     return told
 
 
-def _short(override: str) -> str:
+def short(override: str) -> str:
     key, equals, value = override.partition("=")
     return f"{key.rsplit('.', 1)[-1]}{equals}{value}"
 
@@ -118,7 +118,7 @@ class SweepTable:
         self._since_utc = since_utc
         self._console = console
         self._live = live and console.is_terminal
-        self._told: dict[int, str] = {}
+        self._told = {row.job.number: row.state for row in self.rows()}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
