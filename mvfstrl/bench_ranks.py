@@ -26,10 +26,11 @@ from pathlib import Path
 
 import torch
 
-from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig
+from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.learner import Learner
 from mvfstrl.agents.impala.network import NetworkShape
 from mvfstrl.agents.impala.trajectory import Trajectory
+from mvfstrl.bench_networks import NETWORKS
 from mvfstrl.bench_train import OVERRIDES
 from mvfstrl.distributed import Ranks, launched
 from mvfstrl.metrics import read_metrics
@@ -42,11 +43,6 @@ WARM_UP = 0.25
 """Part of the rows that does not count."""
 
 Figure = tuple[str, float, str]
-
-
-def network_of(name: str) -> NetworkConfig:
-    size, kind = name.removeprefix("h").split("_")
-    return NetworkConfig(hidden_size=int(size), lstm=kind == "lstm")
 
 
 def train(name: str, ranks: int, times: int = 1, apart: int = 1) -> dict[str, float]:
@@ -65,7 +61,7 @@ def train(name: str, ranks: int, times: int = 1, apart: int = 1) -> dict[str, fl
 
 
 def start(name: str, ranks: int, times: int, folder: str) -> subprocess.Popen[str]:
-    network = network_of(name)
+    network = NETWORKS[name]
     overrides = [item for item in OVERRIDES if not item.startswith("actors.envs")]
     overrides += [
         "agent=impala",
@@ -111,7 +107,7 @@ def measure_updates(name: str) -> None:
     torch.set_num_threads(1)
     launch = launched()
     assert launch is not None, "torchrun starts this"
-    config = ImpalaConfig(network=network_of(name))
+    config = ImpalaConfig(network=NETWORKS[name])
     batch = Trajectory(80, 32, SHAPE, int(config.network.lstm), config.network.hidden_size).batch
     batch.observation.normal_()
     with launch.group(cuda=False, timeout_s=120) as group:
@@ -167,18 +163,18 @@ def figures(name: str, ranks: int) -> Iterator[Figure]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mvfstrl.bench_ranks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(STEPS)}; default two of them"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}; default two of them"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--updates", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--updates", choices=NETWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.updates:
         measure_updates(options.updates)
         return
-    unknown = sorted(set(options.names) - set(STEPS))
+    unknown = sorted(set(options.names) - set(NETWORKS))
     if unknown:
-        parser.error(f"no such network: {unknown[0]} (there are {', '.join(STEPS)})")
+        parser.error(f"no such network: {unknown[0]} (there are {', '.join(NETWORKS)})")
     for name in options.names or DEFAULT:
         for figure, value, unit in figures(name, options.ranks):
             if options.json:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mvfstrl.agents.impala.config import ImpalaConfig, NetworkConfig, Precision
+from mvfstrl.agents.impala.config import ImpalaConfig, Precision
 from mvfstrl.agents.impala.training import Training
+from mvfstrl.bench_networks import NETWORKS
 from mvfstrl.config import compose
 from mvfstrl.train import make_setup
 
@@ -53,7 +54,9 @@ class Figure(NamedTuple):
 
     def print(self, *, as_json: bool) -> None:
         if as_json:
-            print(json.dumps({"name": self.name, "value": self.value, "unit": self.unit}), flush=True)
+            goal = {} if self.goal is None else {"goal": self.goal}
+            figure = {"name": self.name, "value": self.value, "unit": self.unit}
+            print(json.dumps(figure | goal), flush=True)
         else:
             goal = "" if self.goal is None else f"  (goal {self.goal:,})"
             print(f"{self.name:48} {self.value:>8,}{goal}", flush=True)
@@ -103,16 +106,16 @@ class Clock:
 
 
 def measure(name: str, seconds: float, precision: Precision = Precision.fp32) -> float:
-    """Steps per CPU-second of the network called `h<size>_<mlp or lstm>`."""
+    """Steps per CPU-second of one of NETWORKS."""
     return speed_of(name, seconds, precision).per_cpu_second
 
 
 def speed_of(name: str, seconds: float, precision: Precision) -> Speed:
     """For so many seconds of processor time."""
-    size, kind = name.removeprefix("h").split("_")
     cfg = compose(["agent=impala", *OVERRIDES])
-    network = NetworkConfig(hidden_size=int(size), lstm=kind == "lstm")
-    agent = ImpalaConfig(network=network, unroll_length=80, batch_size=32, siblings=1, precision=precision)
+    agent = ImpalaConfig(
+        network=NETWORKS[name], unroll_length=80, batch_size=32, siblings=1, precision=precision
+    )
     with tempfile.TemporaryDirectory() as folder:
         training = Training(make_setup(cfg, agent, Path(folder)))
         clock = Clock(seconds, warm_up=min(2.0, seconds / 4))
@@ -158,19 +161,19 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GOALS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NETWORKS))
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--seconds", type=float, default=20.0, help="processor time a network")
     parser.add_argument("--precision", choices=["fp32", "bf16", "both"], default="fp32")
     parser.add_argument("--scaling", action="store_true", help="on one core, then on two")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(GOALS))
+    unknown = sorted(set(options.names) - set(NETWORKS))
     if unknown:
-        parser.error(f"no such network: {unknown[0]} (there are {', '.join(GOALS)})")
+        parser.error(f"no such network: {unknown[0]} (there are {', '.join(NETWORKS)})")
     if options.scaling and len(os.sched_getaffinity(0)) < 2:
         parser.error("--scaling needs two cores")
     figures = scaling_figures if options.scaling else speed_figures
-    for name in options.names or GOALS:
+    for name in options.names or NETWORKS:
         for precision in Precision if options.precision == "both" else [Precision(options.precision)]:
             for figure in figures(name, options.seconds, precision):
                 figure.print(as_json=options.json)

@@ -46,7 +46,7 @@ def test_a_part_keeps_the_other_parts_figures(bench: ModuleType, tmp_path: Path)
     path = tmp_path / "bench.json"
     known = {"instructions_per_packet_12mbps": bench.Recorded(490.0, "instructions/packet", "M", "GCC 12")}
     bench.write([bench.Figure("instructions_per_packet_12mbps", 510.0, "instructions")], path, known)
-    bench.write([bench.Figure("train_steps_per_cpu_second_h128_lstm", 1.0, "steps/s")], path, known)
+    bench.write([bench.Figure("train_steps_per_cpu_second_h128_lstm", 1.0, "steps/s", 20_000)], path, known)
     assert json.loads(path.read_text()) == {
         "instructions_per_packet_12mbps": {
             "value": 510.0,

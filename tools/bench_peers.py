@@ -19,7 +19,7 @@ import shlex
 import signal
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from peer_process import PeerError, run_peer
@@ -28,10 +28,12 @@ from peers_known import KNOWN, ROOT, Peer
 from rich.console import Console
 from rich.table import Table
 
+from mvfstrl.bench_networks import NETWORKS
+from mvfstrl.files import write_whole
+
 Figures = dict[str, tuple[float, str]]
 """Name -> value, unit. Infinite where something was not reached."""
 PARTS = ("environment", "training")
-NETWORKS = ("h128_mlp", "h128_lstm", "h512_mlp", "h512_lstm")
 RACES = ("speed", "reward")
 
 
@@ -138,9 +140,7 @@ class Run:
     def _write(self) -> None:
         path: Path = self.options.output
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(self.document(), indent=2) + "\n")
-        partial.replace(path)
+        write_whole(path, json.dumps(self.document(), indent=2) + "\n")
 
     def show(self) -> None:
         columns = {peer: self.figures(peer) for peer in self.versions}
@@ -165,7 +165,7 @@ def named_command(text: str) -> Peer:
     return Peer(name=name, part="both", command=tuple(words), version="given by --peer")
 
 
-def listed(allowed: Sequence[str]) -> object:
+def listed(allowed: Collection[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         items = text.split(",")
         unknown = [item for item in items if item not in allowed]
@@ -183,8 +183,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)}; default: both")
     parser.add_argument("--only", action="append", metavar="NAME", help="of the known peers, only these")
     parser.add_argument("--peer", action="append", type=named_command, default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--networks", type=listed(NETWORKS), default=list(NETWORKS[:2]), help="NAME,...")  # type: ignore[arg-type]
-    parser.add_argument("--races", type=listed(RACES), default=list(RACES), help="speed, reward or both")  # type: ignore[arg-type]
+    parser.add_argument("--networks", type=listed(NETWORKS), default=list(NETWORKS)[:2], help="NAME,...")
+    parser.add_argument("--races", type=listed(RACES), default=list(RACES), help="speed, reward or both")
     parser.add_argument("--seconds", type=float, default=20.0, help="CPU time a speed is measured over")
     parser.add_argument("--limit", type=float, default=120.0, help="CPU time to reach CUBIC's reward in")
     parser.add_argument("--seeds", type=int, default=1, help="trainings towards CUBIC's reward")

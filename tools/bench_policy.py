@@ -27,6 +27,7 @@ from mvfstrl import export_aoti
 from mvfstrl._native import VectorEnvironment, observation_spec
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
+from mvfstrl.bench_networks import NETWORKS
 from mvfstrl.checkpoint import plain
 from mvfstrl.config import compose, native_config
 from mvfstrl.export import export
@@ -36,12 +37,6 @@ from mvfstrl.policy_file import NAME, ExportError, write
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = ROOT / "build" / "inference" / "prefix"
 BATCHES = (32, 256)
-NETWORKS = {
-    "h128_mlp": NetworkConfig(lstm=False, hidden_size=128),
-    "h128_lstm": NetworkConfig(lstm=True, hidden_size=128),
-    "h512_mlp": NetworkConfig(lstm=False, hidden_size=512),
-    "h512_lstm": NetworkConfig(lstm=True, hidden_size=512),
-}
 
 
 def build() -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mvfstrl.bench_networks import NETWORKS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,8 +26,8 @@ class Peer:
     command: tuple[str, ...] = field(default=())
 
 
-_ALL = ("h128_mlp", "h128_lstm", "h512_mlp", "h512_lstm")
-_NO_MEMORY = ("h128_mlp", "h512_mlp")
+_ALL = tuple(NETWORKS)
+_NO_MEMORY = tuple(name for name, network in NETWORKS.items() if not network.lstm)
 
 KNOWN: tuple[Peer, ...] = (
     Peer("ours", "environment", "this commit", "tools/peer_ours.py"),

@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 import mvfstrl.gym
+from mvfstrl.bench_networks import NETWORKS
 from mvfstrl.config import compose, native_config
 from pantheon.episodes import play
 from pantheon.results import reward_of
@@ -40,7 +41,6 @@ Player = Callable[[Floats, NDArray[np.bool_]], Actions]
 MakePlayer = Callable[[int], Player]
 """For so many connections, with empty memory."""
 
-NETWORKS = ("h128_mlp", "h128_lstm", "h512_mlp", "h512_lstm")
 ENVS = 64
 DISCOUNT = 0.9
 """A decision lasts 100 ms: a second ahead, as our own agent looks."""
@@ -175,8 +175,8 @@ class Race:
     def __post_init__(self) -> None:
         torch.set_num_threads(1)
         torch.manual_seed(self.seed)
-        size, kind = self.network.removeprefix("h").split("_")
-        self.hidden_size, self.lstm = int(size), kind == "lstm"
+        network = NETWORKS[self.network]
+        self.hidden_size, self.lstm = network.hidden_size, network.lstm
         self._wall = time.monotonic()
         self._begin = tree_cpu_seconds()
         self._excluded = 0.0
