@@ -24,8 +24,8 @@ from analysis import plots
 from analysis.configurations import known_key, near, plain, says
 from analysis.load import Study, StudyError, load
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 from pantheon.report.album import PNG_DPI, SETTINGS
-from pantheon.results import write_whole
 
 FIGURES = (".pdf", ".svg", ".png")
 TABLES = (".md", ".tex")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pantheon.results import write_whole
+from mvfstrl.files import write_whole
 
 FORMAT = "mvfst-rl cell"
 VERSION = 1

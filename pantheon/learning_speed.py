@@ -35,10 +35,11 @@ from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.checkpoint import checkpoints_in
 from mvfstrl.config import Config, compose, config_folder
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 from pantheon.benchmark import Benchmark
 from pantheon.cells import CellStore
 from pantheon.metrics import bootstrap_difference
-from pantheon.results import frame, write_results, write_whole
+from pantheon.results import frame, write_results
 
 if TYPE_CHECKING:
     from pantheon.schemes import Scheme

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 from pantheon.metrics import Interval, bootstrap_mean
 
 METRICS = (
@@ -162,20 +161,6 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 def write_results(table: pd.DataFrame, path: Path) -> None:
     write_whole(path, table.to_parquet(index=False))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the target, then renames: a reader sees the old file or the new one, never a torn one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_results(path: Path) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mvfstrl.errors import ConfigError
+from mvfstrl.files import write_whole
 from pantheon.report.page import build, steps_of
 from pantheon.report.source import RESULTS, read_source
-from pantheon.results import write_whole
 
 if TYPE_CHECKING:
     from mvfstrl.config import Config
