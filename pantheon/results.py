@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from mvfstrl._native import GUARD_REASONS
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.files import write_whole
 from pantheon.metrics import Interval, bootstrap_mean
@@ -30,7 +31,6 @@ KEYS = ("scheme", "scenario", "seed", "flow")
 REWARD_TERMS = ("reward_throughput", "reward_delay", "reward_loss")
 """What `reward` is the sum of; NaN where it was not recorded, as that of what is computed and not played."""
 EXTRA = ("queue_delay_mean_ms", "queue_delay_p95_ms", "steps", "skipped_observations", "flow_scheme")
-GUARD_REASONS = ("late", "non_finite", "pinned_max", "pinned_min")
 GUARD = (*(f"guard_{reason}" for reason in GUARD_REASONS), "fallback_share")
 COLUMNS = (*KEYS, *METRICS, *EXTRA, *GUARD, *REWARD_TERMS)
 AGENT = "external"  # what the core calls a flow that the scheme under test drives from outside
