@@ -126,6 +126,14 @@ def test_outcome_example() -> None:
     assert all(f"`{state}`" in text for state in State)
 
 
+def test_sweep_example() -> None:
+    from mvfstrl.sweep.record import Run, SweepRecord
+
+    shown = json_example("sweep")
+    assert list(shown) == [field.name for field in dataclasses.fields(SweepRecord)]
+    assert list(shown["runs"][0]) == [field.name for field in dataclasses.fields(Run)]
+
+
 def test_results_example() -> None:
     from pantheon.results import COLUMNS
 
