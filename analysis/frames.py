@@ -20,6 +20,8 @@ SCORES = (*METRICS, "queue_delay_mean_ms", "queue_delay_p95_ms")
 
 def study_of(records: Sequence[Record], problems: Sequence[tuple[str, str]]) -> Study:
     names = [record.facts["run"] for record in records]
+    for record in records:
+        record.facts["scenarios"] = _scenarios_of(record.config)
     metrics = _metrics_frame(records, names)
     results = _joined([record.results for record in records], names, RESULTS)
     series = _joined([record.series for record in records], names, (*SERIES_KEYS, *SERIES))
@@ -31,6 +33,13 @@ def study_of(records: Sequence[Record], problems: Sequence[tuple[str, str]]) -> 
         results=results,
         series=series,
         problems=pd.DataFrame(told, columns=["folder", "what"], dtype="string"),
+    )
+
+
+def _scenarios_of(config: dict[str, Any]) -> str | None:
+    start = "env.scenarios."
+    return (
+        ",".join(dict.fromkeys(k[len(start) :].split(".")[0] for k in config if k.startswith(start))) or None
     )
 
 

@@ -57,14 +57,14 @@ class Parts:
     series: bool = False
 
 
-def places(path: Path, problems: list[tuple[Path, str]]) -> Iterator[Place]:
-    """The run folders at and below `path`, in the order of their numbers and names. Hidden folders and links
-    are left alone, and so is what lies in a run's folder."""
-    above = next((p for p in (path, *path.parents) if any((p / f).is_file() for f in SWEEP_FILES)), None)
-    yield from _below(path, above if above == path.parent else None, problems)
+def places(path: Path, problems: list[tuple[Path, str]]) -> Iterator[Place | Path]:
+    """The run folders at and below `path`, in the order of their numbers and names, and wandb's files outside
+    of them. Hidden folders and links are left alone, and so is what lies in a run's folder."""
+    in_sweep = any((path.parent / name).is_file() for name in SWEEP_FILES)
+    yield from _below(path, path.parent if in_sweep else None, problems)
 
 
-def _below(folder: Path, sweep: Path | None, problems: list[tuple[Path, str]]) -> Iterator[Place]:
+def _below(folder: Path, sweep: Path | None, problems: list[tuple[Path, str]]) -> Iterator[Place | Path]:
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
@@ -74,6 +74,9 @@ def _below(folder: Path, sweep: Path | None, problems: list[tuple[Path, str]]) -
     if names & RUN_FILES:
         number = int(folder.name) if sweep is not None and folder.name.isdecimal() else None
         yield Place(folder, sweep, number)
+        return
+    if found := sorted(name for name in names if name.endswith(".wandb")):
+        yield from (folder / name for name in found)
         return
     if names & SWEEP_FILES:
         sweep = folder
