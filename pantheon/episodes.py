@@ -60,7 +60,8 @@ def play(
                 config, seeds, job=job, threads=threads, series=series, events=events, progress=progress
             )
         )
-    environment = _environment(config, len(seeds), threads, series=series, events=events)
+    recorded = {"record_series": series, "record_events": events}
+    environment = _environment(config, len(seeds), threads, **recorded)
     try:
         scenarios = np.zeros(len(seeds), dtype=np.int32)
         environment.reset_with(0, np.asarray(seeds, dtype=np.uint64), scenarios)
@@ -87,24 +88,11 @@ def training_seeds(count: int, seed: int) -> list[int]:
 
 
 def _environment(
-    config: dict[str, Any],
-    count: int,
-    threads: int,
-    seed: int = 0,
-    series: bool = False,
-    events: bool = False,
+    config: dict[str, Any], count: int, threads: int, seed: int = 0, **recorded: bool
 ) -> VectorEnvironment:
     from mvfstrl._native import VectorEnvironment
 
-    threads = min(threads, count)
-    return VectorEnvironment(
-        config,
-        num_envs=count,
-        num_threads=threads,
-        seed=seed,
-        record_series=series,
-        record_events=events,
-    )
+    return VectorEnvironment(config, num_envs=count, num_threads=min(threads, count), seed=seed, **recorded)
 
 
 class _Asked:

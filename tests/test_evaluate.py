@@ -46,17 +46,11 @@ class HintEnvironment:
     made: list[HintEnvironment] = []  # noqa: RUF012
 
     def __init__(
-        self,
-        config: dict[str, Any],
-        count: int,
-        threads: int,
-        seed: int = 0,
-        series: bool = False,
-        events: bool = False,
+        self, config: dict[str, Any], count: int, threads: int, seed: int = 0, **recorded: bool
     ) -> None:
-        assert not events
+        assert not recorded.get("record_events")
         self.config, self.num_envs, self.group_size, self.seed = config, count, count, seed
-        self.threads, self.series = threads, series
+        self.threads, self.series = threads, recorded.get("record_series", False)
         self.closed = False
         HintEnvironment.made.append(self)
 
