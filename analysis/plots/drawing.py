@@ -52,14 +52,16 @@ def grid(count: int, *, columns: int, width: float, height: float) -> tuple[Figu
 
 
 def legend_below(figure: Figure, axis: Axes, *, title: str = "") -> None:
-    """Under the panels, in as many columns as the figure's width has room for."""
+    """Under the panels, in as many columns as the width has room for; the figure grows by its height."""
     handles, labels = axis.get_legend_handles_labels()
     if not labels:
         return
     longest = max(len(label) for label in labels)
     room = figure.get_figwidth() * 72.0
     columns = int(np.clip(room // (4.2 * longest + 30.0), 1, len(labels)))
-    columns = -(-len(labels) // -(-len(labels) // columns))  # rows of equal length
+    rows = -(-len(labels) // columns)
+    columns = -(-len(labels) // rows)  # rows of equal length
+    figure.set_figheight(figure.get_figheight() + 0.17 * (rows + bool(title)))
     figure.legend(
         handles,
         labels,

@@ -100,14 +100,16 @@ def importances(
     if len(scores) < 2 or np.ptp(scores) == 0.0:
         raise StudyError(f"{metric}: the same in all {len(scores)} runs: there is no variance to explain")
     levels = {key: _levels(table[key]) for key in keys}
-    everything = _basis(list(levels.values()))
+    everything = _basis(list(levels.values()), len(scores))
     spare = len(scores) - everything.shape[1]
     if spare < 1:
         raise StudyError(
             f"{len(scores)} runs are too few for {len(keys)} parameters of {everything.shape[1] - len(keys)} "
             "levels beyond each one's first: name fewer (--parameter)"
         )
-    fits = [(everything, _basis([other for k, other in levels.items() if k != key])) for key in keys]
+    fits = [
+        (everything, _basis([other for k, other in levels.items() if k != key], len(scores))) for key in keys
+    ]
     shares = _shares(scores[:, None], everything, fits)
     again = _shares(_resampled(scores, everything), everything, fits)
     found = {key: interval(float(shares[i, 0]), again[i], len(scores)) for i, key in enumerate(keys)}
@@ -188,11 +190,9 @@ def _levels(values: pd.Series[Any]) -> NDArray[np.int64]:
     return np.asarray(pd.factorize(values.map(str))[0], dtype=np.int64)
 
 
-def _basis(levels: Sequence[NDArray[np.int64]]) -> Floats:
+def _basis(levels: Sequence[NDArray[np.int64]], runs: int) -> Floats:
     """Orthonormal columns that span the additive model of these levels, the mean included."""
-    if not levels:
-        raise AssertionError
-    columns = [np.ones((len(levels[0]), 1))]
+    columns = [np.ones((runs, 1))]
     columns += [np.eye(int(level.max()) + 1)[level][:, 1:] for level in levels]
     left, sizes, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
     return left[:, sizes > 1e-9 * sizes[0]]
