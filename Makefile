@@ -1,14 +1,14 @@
 # Everything a person or CI runs. The work is in tools/: this file only names it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup inference train test bench fidelity wheel lint format sanitize clean
+.PHONY: help setup inference train test test-slurm bench fidelity wheel lint format sanitize clean
 
 PYTHON_IN_VENV := .venv/bin/python
 FIDELITY := outputs/fidelity/fidelity
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 	@echo "Variables: ARGS=\"...\" (Hydra overrides for train, pytest arguments for test), PYTHON=, CXX=, MVFSTRL_SHARED="
 
 setup: ## Create .venv with pinned packages and the native extension
@@ -23,6 +23,10 @@ train: setup ## Set up, then train and test an agent; ARGS="env=umts total_steps
 test: ## Set up, then run all native and Python tests
 	@tools/setup.sh test
 	@tools/test.sh $(ARGS)
+
+test-slurm: ## Set up, then run the tests that need SLURM beside a throw-away cluster of two virtual nodes
+	@tools/setup.sh test
+	@tools/slurm/test.sh $(ARGS)
 
 bench: ## Set up, then run the benchmarks; figures go to bench.json
 	@tools/setup.sh bench

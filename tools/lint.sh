@@ -19,7 +19,7 @@ check() { # check NAME COMMAND...
 }
 
 mapfile -t native_sources < <(git ls-files --cached --others --exclude-standard 'native/*.h' 'native/*.cpp')
-mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' '.ci/run')
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' '*.sbatch' '.ci/run')
 
 if [[ "$FIX" == --fix ]]; then
   check "ruff check --fix" "$VENV/bin/ruff" check --fix .

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 
 FILE = "jobs.json"
 
@@ -51,9 +52,7 @@ def write_jobs(sweep: Path, jobs: Sequence[Job]) -> None:
         "jobs": [job._asdict() for job in sorted(newest.values())],
         "submitted_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    partial = sweep / f".{FILE}.partial"
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(sweep / FILE)
+    write_whole(sweep / FILE, json.dumps(content, indent=2) + "\n")
 
 
 def _instead(sweep: Path) -> str:

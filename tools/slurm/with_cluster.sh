@@ -121,14 +121,14 @@ SlurmctldParameters=preempt_send_user_signal
 JobRequeue=1
 ReturnToService=2
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000,bf_interval=1,requeue_delay=1
-MaxArraySize=${MAX_ARRAY_SIZE:-6}
-MaxJobCount=${MAX_JOB_COUNT:-1000}
+MaxArraySize=3
+MaxJobCount=1000
 KillWait=10
-MinJobAge=${MIN_JOB_AGE:-300}
+MinJobAge=300
 InactiveLimit=0
 OverTimeLimit=0
 SlurmctldTimeout=30
-SlurmdTimeout=${SLURMD_TIMEOUT:-30}
+SlurmdTimeout=30
 NodeName=n1 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=4 RealMemory=8000 State=UNKNOWN
 NodeName=n2 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 3)) CPUs=4 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=n[1-2] Default=YES PriorityTier=10

@@ -1,0 +1,130 @@
+"""A real SLURM cluster, which tools/slurm/with_cluster.sh has started, and what these tests do with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 600.0
+"""Nothing here takes minutes; a machine under load may."""
+TINY = [
+    "agent=impala",
+    "env=constant",
+    "tracker=none",
+    "test_after_train=false",
+    "device=cpu",
+    "actors.envs=8",
+    "actors.threads=1",
+    "agent.network.hidden_size=8",
+    "agent.unroll_length=20",
+    "agent.batch_size=4",
+    "env.episode_ms=3000",
+]
+SLURM = [
+    "hydra/launcher=slurm",
+    "hydra.launcher.cpus_per_task=1",
+    "hydra.launcher.mem_gb=1",
+    "hydra.launcher.timeout_min=30",
+]
+ENDLESS = ["total_steps=1_000_000_000", "agent.checkpoint_steps=1_000_000"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    """Nothing here is skipped: without a cluster the tests fail."""
+    answer = slurm("scontrol", "show", "config")
+    assert "ClusterName             = throwaway" in answer, "start these tests by: make test-slurm"
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_left() -> Any:
+    yield
+    jobs = slurm("squeue", "--noheader", "--format=%A").split()
+    if jobs:
+        slurm("scancel", "--quiet", *jobs)
+    eventually(lambda: not slurm("squeue", "--noheader", "--states=RUNNING,PENDING"), "jobs do not go away")
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def launch(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`run.py -m` with SLURM's launcher, to its end."""
+    process = start("-m", *TINY, *SLURM, *arguments, folder=folder)
+    try:
+        output, _ = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def sbatch(script: Path | str, *options: str, folder: Path, **variables: str) -> str:
+    """Submits a batch file; the job's id."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **variables}
+    done = subprocess.run(
+        ["sbatch", "--parsable", *options, str(script)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def cluster_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mvfstrl.cluster", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+
+
+def eventually(condition: Callable[[], Any], otherwise: str, limit_s: float = LIMIT_S) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.3)
+    return found
+
+
+def job_of(sweep: Path, number: int = 0) -> str:
+    path = eventually(lambda: (sweep / "jobs.json").exists() and sweep / "jobs.json", "no jobs.json")
+    jobs = {job["number"]: job["job_id"] for job in json.loads(path.read_text())["jobs"]}
+    return str(jobs[number])
+
+
+def outcome_of(run: Path) -> dict[str, Any]:
+    path = run / "outcome.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {"state": None, "starts": 0}
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    """Without what depends on the clock."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [{k: v for k, v in row.items() if not k.startswith("steps_per_")} for row in rows]
+
+
+def state_of(job: str) -> str:
+    return slurm("squeue", "--noheader", "--states=all", "--array", "--format=%T", f"--jobs={job}").strip()
