@@ -33,6 +33,7 @@ MODES = {
     Mode.trace: ("mvfstrl.export", "trace"),
     Mode.report: ("pantheon.report", "report"),
 }
+STUDY = ("analysis.report", "report")  # mode=report runs=...
 
 USER_ERROR = 2
 
@@ -50,7 +51,7 @@ def run(composed: DictConfig) -> float | list[float] | None:
             detach=cfg.cluster.detach,
         )
         if cfg.mode is Mode.report:  # it tells a run that is over, whose own records stay
-            start(cfg.mode, cfg, directory)
+            _report(cfg, directory, hydra_cfg)
             return None
         if hydra_cfg.mode == RunMode.RUN:
             validate(cfg, directory.path)  # a refusal leaves the folder as it was
@@ -78,6 +79,16 @@ def run(composed: DictConfig) -> float | list[float] | None:
         sys.exit(USER_ERROR)
 
 
+def _report(cfg: Config, directory: RunDirectory, hydra_cfg: HydraConf) -> None:
+    """A page. Where there is nothing to tell, the folder that Hydra made for it goes again."""
+    try:
+        start(cfg.mode, cfg, directory)
+    except MvfstrlError:
+        if not any(override.startswith("hydra.run.dir=") for override in hydra_cfg.overrides.hydra):
+            directory.discard()
+        raise
+
+
 def _play(cfg: Config, directory: RunDirectory) -> None:
     """The mode, and what ends a training: what was learnt, ready to ship, and its test."""
     start(cfg.mode, cfg, directory)
@@ -93,7 +104,7 @@ def _play(cfg: Config, directory: RunDirectory) -> None:
 
 
 def start(mode: Mode, cfg: Config, directory: RunDirectory) -> None:
-    module, function = MODES[mode]
+    module, function = MODES[mode] if cfg.runs is None else STUDY
     getattr(importlib.import_module(module), function)(cfg, directory)
 
 

@@ -64,6 +64,16 @@ class RunDirectory:
             self.pruned = self.pruner.value
         return self.pruned is not None
 
+    def discard(self) -> None:
+        """Takes the folder away if it holds nothing but an empty log, and the empty ones above."""
+        log = self.path / "run.log"
+        if log.is_file() and log.stat().st_size == 0:
+            log.unlink()
+        for folder in (self.path, *list(self.path.parents)[:2]):
+            if any(folder.iterdir()):
+                break
+            folder.rmdir()
+
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"

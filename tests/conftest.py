@@ -28,3 +28,11 @@ def shared_data(project_root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("no reference data (MVFSTRL_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep's folder with four finished runs; whoever changes something in it works on a copy."""
+    from tests import small_study
+
+    return small_study.train(tmp_path_factory.mktemp("study") / "sweep")

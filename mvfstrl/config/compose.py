@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.config.plugins import register_plugins
-from mvfstrl.config.schema import REWARDS, TRACKERS, Config
+from mvfstrl.config.schema import REWARDS, TRACKERS, Config, Mode
 
 
 @cache
@@ -33,6 +33,12 @@ def register() -> None:
             store.store(group=f"schema/{group}", name=name, node=node)
     register_plugins()
     OmegaConf.register_new_resolver("scenario_names", _scenario_names, replace=True)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+
+
+def _run_name(mode: Mode, agent: str, scenarios: Mapping[str, Any]) -> str:
+    """For a single run's directory: a report without one of its own tells a study."""
+    return "study" if mode == Mode.report else f"{agent}-{_scenario_names(scenarios)}"
 
 
 def _scenario_names(scenarios: Mapping[str, Any]) -> str:

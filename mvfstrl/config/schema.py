@@ -379,6 +379,8 @@ class ClusterConfig:
     test_after_train: bool = True
     objective: list[str] = field(default_factory=lambda: ["reward"])
     """What a run returns to a sweeper: metrics of the agent under test, by name."""
+    runs: Any = None
+    """mode=report: a study's runs, a folder, pattern or list of them; null: the test in hydra.run.dir."""
     agent: AgentConfig = field(default_factory=AgentConfig)
     env: EnvConfig = field(default_factory=EnvConfig)
     actions: ActionsConfig = field(default_factory=ActionsConfig)

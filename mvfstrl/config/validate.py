@@ -137,6 +137,8 @@ def _check_mode(cfg: Config, run: Path) -> None:
         raise ConfigError(
             f"checkpoint: mode={cfg.mode} of agent={cfg.agent.name} needs one (checkpoint=FILE)"
         )
+    if cfg.runs is not None:
+        raise ConfigError(f"runs: only mode=report reads them, and this is mode={cfg.mode}")
     if cfg.mode is not Mode.test and classic:
         raise ConfigError(f"agent: {cfg.agent.name} has nothing to {cfg.mode}; use mode=test")
     if cfg.checkpoint is not None and not Path(cfg.checkpoint).exists():

@@ -25,7 +25,7 @@ __all__ = ["report", "write_report"]
 def report(cfg: Config, run: RunDirectory) -> None:
     """Tells the results that are in the run's folder anew."""
     if not (run.path / RESULTS).exists():
-        rule = "mode=report needs a test's folder (hydra.run.dir=FOLDER)"
+        rule = "mode=report needs a test's folder (hydra.run.dir=FOLDER), or a study's runs (runs=FOLDER)"
         raise ConfigError(f"hydra.run.dir: {rule}, and {run.path} has no {RESULTS}")
     write_report(run.path, Console())
 
