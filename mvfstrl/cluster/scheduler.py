@@ -74,8 +74,12 @@ def cancel(job_ids: Sequence[str]) -> None:
 
 
 def requeue(job_id: str) -> None:
-    """Ends the job and puts it back into the queue."""
-    _answer("scontrol", "requeue", job_id)
+    """Ends the job and puts it back into the queue, unless SLURM has done so."""
+    try:
+        _answer("scontrol", "requeue", job_id)
+    except SchedulerError as error:
+        if "pending execution" not in str(error):
+            raise
 
 
 def makes_room(job_id: str) -> bool:

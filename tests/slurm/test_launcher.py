@@ -27,7 +27,7 @@ from tests.slurm.conftest import (
 def test_a_sweep_in_arrays_as_large_as_the_cluster_takes(tmp_path: Path) -> None:
     """MaxArraySize is 3: the fourth run is a job of its own."""
     done = launch("seed=1,2,3", "hydra.sweep.dir=sweep", "total_steps=800",
-                  "hydra.launcher.comment=hello", "+extra=0", folder=tmp_path)  # fmt: skip
+                  "hydra.launcher.comment=hello", "agent.nonsense=1", folder=tmp_path)  # fmt: skip
     assert done.returncode != 0
     assert not (tmp_path / "sweep").exists(), "an unknown key is refused before anything is submitted"
     done = launch("seed=1,2,3,4", "hydra.sweep.dir=sweep", "total_steps=800", "hydra.launcher.comment=hello",
