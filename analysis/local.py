@@ -113,6 +113,8 @@ def read_folder(place: Place, parts: Parts) -> Record | None:
     _read_outcome(place.folder, record)
     if parts.metrics:
         record.metrics = _read_metrics(place.folder, record)
+        if record.metrics is None and record.config.get("mode") == "train":
+            record.problems.append("no metrics")
     if parts.results:
         record.results = _read_parquet(
             place.folder / "results.parquet", record, (*KEYS, *METRICS, "flow_scheme")

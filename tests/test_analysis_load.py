@@ -79,6 +79,7 @@ def test_metrics_results_and_series_are_those_of_the_files(sweep: Path) -> None:
 def test_frames_that_are_not_asked_for_are_empty_and_of_the_same_form(sweep: Path) -> None:
     study = load(sweep, metrics=False, results=False)
     assert len(study.runs) == 2
+    assert study.problems.empty, "what is not asked for is not missing"
     assert study.metrics.empty
     assert study.results.empty
     assert list(study.results.columns) == list(load(sweep).results.columns)
