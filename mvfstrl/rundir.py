@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
+from mvfstrl.files import write_whole
 from mvfstrl.metrics import MetricsLog
 
 PACKAGES = (
@@ -134,6 +135,4 @@ def _write(path: Path, text: str) -> None:
         while (kept := path.with_stem(f"{path.stem}-{number}")).exists():
             number += 1
         path.rename(kept)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    write_whole(path, text)
