@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import hydra
+import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mvfstrl.config import compose, config_folder, native_config
 from mvfstrl.config.compose import register
+from mvfstrl.config.validate import validate
+from mvfstrl.sweep.plan import combinations, parse
+from mvfstrl.sweep.space import search_space
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +32,45 @@ def jobs(sweep: str) -> list[list[str]]:
         params = [f"{key}={value}" for key, value in composed.hydra.sweeper.params.items()]
     (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(params), None)
     return [list(job) for job in batch]
+
+
+def sweeper_of(sweep: str) -> Any:
+    register()
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        overrides = [f"+sweeps={sweep}", f"hydra.searchpath=[file://{ROOT}]"]
+        if "hydra/sweeper=optuna" in (ROOT / "sweeps" / f"{sweep}.yaml").read_text(encoding="utf-8"):
+            overrides.append("hydra/sweeper=optuna")
+        return hydra.compose("config", overrides=overrides, return_hydra_config=True).hydra.sweeper
+
+
+def told_runs() -> dict[str, int]:
+    """By the table of sweeps/README.md."""
+    told = {}
+    for row in (ROOT / "sweeps" / "README.md").read_text(encoding="utf-8").splitlines():
+        if row.startswith("| `"):
+            names, counts = row.split(" | ")[:2]
+            told.update(zip(re.findall(r"`(\w+)\.yaml`", names), map(int, counts.split(",")), strict=True))
+    return told
+
+
+def test_the_readme_lists_every_sweep() -> None:
+    assert set(told_runs()) == {path.stem for path in (ROOT / "sweeps").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("sweep", sorted(told_runs()))
+def test_a_sweep_has_the_runs_that_are_told_and_they_can_run(sweep: str, tmp_path: Path) -> None:
+    sweeper = sweeper_of(sweep)
+    if "n_trials" in sweeper:
+        space = search_space(parse(sweeper.params, [], None))
+        assert sweeper.n_trials == told_runs()[sweep]
+        points = [space.overrides(point) for point in space.corners()]
+    else:
+        points = combinations(parse(sweeper.params, [], None))
+        assert len(points) == told_runs()[sweep]
+        points = [points[0], points[-1]]
+    for point in points:
+        classic = ["mode=test", "agent=cubic"] if sweep == "ccbench" else []
+        validate(compose([*point, *classic]), tmp_path)
 
 
 def path(overrides: list[str]) -> dict[str, Any]:
