@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from mvfstrl.checkpoint import load_checkpoint
@@ -20,9 +21,10 @@ from tests.slurm.conftest import (
     sbatch,
     slurm,
     start,
+    state_of,
 )
 
-STEPS = 60_000
+STEPS = 80_000
 EXACT = ["deterministic=true", f"total_steps={STEPS}", "agent.checkpoint_steps=1_000_000_000"]
 
 
@@ -46,46 +48,57 @@ def require_equal_runs(run: Path, whole: Path) -> None:
     assert same(mine, theirs)
 
 
-def test_preempted_runs_equal_an_uninterrupted_one(tmp_path: Path) -> None:
-    """A launcher's run: by SIGUSR2, then by an urgent job with a warning; a plain batch file's: by the same
-    urgent job without one."""
-    sweep = tmp_path / "sweep"
-    process = start(
-        "-m", *TINY, *SLURM, *EXACT, "seed=1", "hydra.sweep.dir=sweep", "hydra.launcher.partition=graceful",
-        folder=tmp_path,
-    )  # fmt: skip
-    batch = tmp_path / "batch"
-    single = ROOT / "sweeps" / "one_run.sbatch"
-    job = sbatch(
-        single, "--cpus-per-task=1", "--mem=1G", "--time=30", folder=tmp_path,
-        MVFSTRL=str(ROOT), RUN=str(batch), OVERRIDES=" ".join([*TINY, *EXACT, "seed=1"]),
-    )  # fmt: skip
-    whole = start(*TINY, *EXACT, "seed=1", "hydra.run.dir=whole", folder=tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody disturbs; not in a job."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    output, _ = start(*TINY, *EXACT, "seed=1", "hydra.run.dir=run", folder=folder).communicate(
+        timeout=LIMIT_S
+    )
+    assert outcome_of(folder / "run")["state"] == "finished", output
+    return folder / "run"
+
+
+def make_room(run: Path, folder: Path) -> None:
+    """An urgent job takes all of both nodes until the run has given way."""
+    job = sbatch(_script(folder), "--partition=urgent", "--nodes=2", "--exclusive", "--time=5", folder=folder)
+    eventually(lambda: outcome_of(run)["state"] == "interrupted", "the run has not given way")
+    eventually(lambda: state_of(job) == "RUNNING", "the urgent job does not run")
+    slurm("scancel", job)
+
+
+def test_a_launched_run_asked_twice_equals_an_uninterrupted_one(tmp_path: Path, whole: Path) -> None:
+    """By SIGUSR2 to submitit's job, then by an urgent job with a warning before it."""
+    overrides = [*EXACT, "seed=1", "hydra.sweep.dir=sweep", "hydra.launcher.partition=graceful"]
+    process = start("-m", *TINY, *SLURM, *overrides, folder=tmp_path)
     try:
-        run = sweep / "0"
+        run = tmp_path / "sweep/0"
         eventually(lambda: rows_of(run), "no metrics")
-        slurm("scancel", "--signal=USR2", job_of(sweep))
+        slurm("scancel", "--signal=USR2", job_of(tmp_path / "sweep"))
         eventually(lambda: outcome_of(run)["state"] == "interrupted", "not interrupted")
-        eventually(lambda: rows_of(batch), "no metrics")
-        # All CPUs of both nodes, at once: whoever runs must go.
-        eventually(lambda: outcome_of(run)["starts"] == 2 and len(rows_of(run)) > 3, "not started again")
-        urgent = sbatch(
-            _script(tmp_path), "--partition=urgent", "--nodes=2", "--exclusive", "--time=5", folder=tmp_path
-        )
-        eventually(lambda: outcome_of(batch)["state"] == "interrupted", "the batch file's run was not asked")
-        eventually(lambda: outcome_of(run)["state"] == "interrupted", "the launcher's run was not asked")
-        slurm("scancel", urgent)
+        rows = len(rows_of(run))
+        eventually(lambda: outcome_of(run)["starts"] == 2 and len(rows_of(run)) > rows, "not started again")
+        make_room(run, tmp_path)
         output, _ = process.communicate(timeout=LIMIT_S)
-        assert process.returncode == 0, output
-        whole.communicate(timeout=LIMIT_S)
-        eventually(lambda: outcome_of(batch)["state"] == "finished", f"job {job} has not finished")
     finally:
         process.kill()
-        whole.kill()
+    assert process.returncode == 0, output
     assert outcome_of(run)["starts"] == 3
-    assert outcome_of(batch)["starts"] == 2
-    require_equal_runs(run, tmp_path / "whole")
-    require_equal_runs(batch, tmp_path / "whole")
+    require_equal_runs(run, whole)
+
+
+def test_a_batch_files_run_stopped_at_once_equals_an_uninterrupted_one(tmp_path: Path, whole: Path) -> None:
+    """No warning: SIGTERM, and SIGKILL soon."""
+    run = tmp_path / "run"
+    job = sbatch(
+        ROOT / "sweeps" / "one_run.sbatch", "--cpus-per-task=1", "--mem=1G", "--time=30", folder=tmp_path,
+        MVFSTRL=str(ROOT), RUN=str(run), OVERRIDES=" ".join([*TINY, *EXACT, "seed=1"]),
+    )  # fmt: skip
+    eventually(lambda: rows_of(run), "no metrics")
+    make_room(run, tmp_path)
+    eventually(lambda: outcome_of(run)["state"] == "finished", f"job {job} has not finished")
+    assert outcome_of(run)["starts"] == 2
+    require_equal_runs(run, whole)
 
 
 def _script(folder: Path) -> Path:
