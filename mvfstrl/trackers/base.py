@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from mvfstrl.checkpoint import checkpoints_in
-
 
 class Tracker(Protocol):
     """A place that shows a run's metrics. Steps count decisions and never fall within a run."""
@@ -31,5 +29,7 @@ class Tracker(Protocol):
 
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
     """With its step."""
+    from mvfstrl.checkpoint import checkpoints_in  # and PyTorch, which reading finished runs does without
+
     kept = checkpoints_in(folder)
     return (kept[-1], int(kept[-1].stem.removeprefix("step_"))) if kept else None
