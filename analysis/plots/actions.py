@@ -50,7 +50,9 @@ def actions(
     figure, (axis,) = panels(width=width, height=height or 3.1)
     if len(groups) <= _MOST_BARS:
         _bars(axis, decisions, groups, names)
-        footnote(axis, "of the decisions in recorded held-out episodes; 95 % intervals over runs")
+        several = any(decisions.loc[decisions["run"].isin(g.runs), "run"].nunique() > 1 for g in groups)
+        told = "; 95 % intervals over runs" if several else ""
+        footnote(axis, f"of the decisions in recorded held-out episodes{told}")
         if len(groups) > 1 or groups[0].values:
             legend_below(figure, axis)
     else:

@@ -182,7 +182,7 @@ def _point(axis: Axes, place: Place) -> None:
         yerr=reach(place.throughput),
         color=place.look.colour,
         marker=place.look.marker,
-        markersize=8.5 if place.configuration else 6.5,
+        markersize=13 if place.look.marker == "*" else 8.5 if place.configuration else 6.5,
         markerfacecolor=place.look.colour if place.configuration else "white",
         markeredgecolor="white" if place.configuration else place.look.colour,
         markeredgewidth=0.8 if place.configuration else 1.3,
