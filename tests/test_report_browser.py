@@ -1,4 +1,4 @@
-"""The report's page in headless Chromium, from disk: it loads without complaint, fits and shows something."""
+"""The reports' pages in headless Chromium, from disk: they load without complaint, fit and show something."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
+from analysis.load import load
+from analysis.report import write_study
 from pantheon.report import write_report
 from tests.report_data import write_folder
 
@@ -35,6 +37,7 @@ addEventListener("load", () => {
   const beyond = element => !scrolls(element) && box(element).right > innerWidth + 0.5;
   const drawings = [...document.querySelectorAll("figure > svg")];
   parent.postMessage(JSON.stringify({
+    title: document.title,
     width: innerWidth,
     content: document.documentElement.scrollWidth,
     outside: [...document.querySelectorAll("body *")].filter(beyond).map(e => e.outerHTML.slice(0, 80)),
@@ -65,11 +68,13 @@ def chromium() -> str:
     pytest.skip("no Chromium (tools/setup.sh ci installs it)")
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(
-        write_folder(tmp_path_factory.mktemp("test"), runs=4, flows=2), Console(file=io.StringIO())
-    )
+@pytest.fixture(scope="module", params=["test", "study"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    console, folder = Console(file=io.StringIO()), tmp_path_factory.mktemp(request.param)
+    if request.param == "test":
+        return write_report(write_folder(folder, runs=4, flows=2), console)
+    study = load(request.getfixturevalue("small_study"), series=True)
+    return write_study(study, folder, console, default={})
 
 
 def visit(chromium: str, page: Path, folder: Path, width: int) -> Visit:
@@ -116,7 +121,7 @@ def test_nothing_runs_out_at_the_side(visited: Visit) -> None:
 
 
 def test_figures_are_laid_out_and_large_enough_to_read(visited: Visit) -> None:
-    assert visited.probe["drawings"] > 10
+    assert visited.probe["drawings"] >= (7 if visited.probe["title"].startswith("Study") else 11)
     assert visited.probe["flat"] == 0
     assert 8.5 * visited.probe["smallest"] >= 8.0  # CSS pixels of the labels, which are 8.5 units high
 

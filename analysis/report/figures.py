@@ -27,6 +27,8 @@ Step = Callable[[str], None]
 MOST_CURVES = 8
 """More configurations would hide each other: then a figure a parameter, over all runs."""
 MOST_PARAMETERS = 6
+WIDTH = 4.7
+"""Inches: a phone shows labels of this figure at nearly their full size."""
 _MAPS = 3
 
 
@@ -63,7 +65,7 @@ def draw(album: Album, name: str, sheets: Sequence[Sheet], step: Step) -> Drawn:
 
 def learning(study: Study, groups: Sequence[Configuration]) -> list[Sheet]:
     def sheet(key: str, what: str, **options: Any) -> Sheet:
-        return Sheet(key, what, lambda: curves(study, **options))
+        return Sheet(key, what, lambda: curves(study, width=WIDTH, **options))
 
     few = len(groups) <= MOST_CURVES
     keys = list(groups[0].values)[:MOST_PARAMETERS]
@@ -86,7 +88,7 @@ def learning(study: Study, groups: Sequence[Configuration]) -> list[Sheet]:
 
 def trade_off(study: Study, scenarios: Sequence[str]) -> list[Sheet]:
     what = "Throughput over delay of configurations and classic schemes"
-    return [Sheet("frontier", what, lambda: frontier(study, scenarios=scenarios))]
+    return [Sheet("frontier", what, lambda: frontier(study, scenarios=scenarios, width=WIDTH, height=4.0))]
 
 
 def parameters(study: Study, groups: Sequence[Configuration], metric: str) -> list[Sheet]:
@@ -95,27 +97,33 @@ def parameters(study: Study, groups: Sequence[Configuration], metric: str) -> li
     if not keys or len(groups) < 3:
         return []
     name = title_of(metric).partition(" (")[0]
-    columns = 4 if len(keys) > 3 else 3
-    sheets = [
-        Sheet("slices", f"The {name} over each parameter", lambda: slices(study, metric, columns=columns))
-    ]
+    small: dict[str, Any] = {"columns": 2, "width": WIDTH / min(2, len(keys)), "height": 2.4}
+    sheets = [Sheet("slices", f"The {name} over each parameter", lambda: slices(study, metric, **small))]
     if len(keys) > 1:
         what = f"How much of the variance of the {name} each parameter explains"
-        sheets.append(Sheet("importance", what, lambda: importance(study, metric)))
+        sheets.append(Sheet("importance", what, lambda: importance(study, metric, width=WIDTH)))
     return sheets
 
 
 def behaviour(study: Study, shown: Sequence[Configuration], scenarios: Sequence[str]) -> list[Sheet]:
     """What the policies do. Maps of `shown` alone, a few configurations."""
+
+    def sheet(key: str, what: str, kind: Callable[..., Figure], of: Study = study, **options: Any) -> Sheet:
+        return Sheet(key, what, lambda: kind(of, scenarios=scenarios, width=WIDTH, **options))
+
     keys = list(shown[0].values) or None
-    few = part_of(study, [run for group in shown[:_MAPS] for run in group.runs])
     return [
-        Sheet("actions", "How often each action was taken", lambda: actions(study, scenarios=scenarios)),
-        Sheet("reward", "What the reward is made of", lambda: reward(study, scenarios=scenarios)),
-        Sheet(
-            "map",
-            "What the policies do to their window, over what they see",
-            lambda: heatmap(few, by=keys, scenarios=scenarios),
+        sheet("actions", "How often each action was taken", actions),
+        sheet("reward", "What the reward is made of", reward),
+        *(
+            sheet(
+                f"map-{index}",
+                f"What {group.label} does to its window, over what it sees",
+                heatmap,
+                of=part_of(study, group.runs),
+                by=keys,
+            )
+            for index, group in enumerate(shown[:_MAPS])
         ),
     ]
 
