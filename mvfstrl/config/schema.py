@@ -355,10 +355,6 @@ class RanksConfig:
 
 
 @dataclass
-class Config:
-    mode: Mode = Mode.train
-    seed: int = 0
-@dataclass
 class ClusterConfig:
     """hydra/launcher=slurm: a sweep's runs as SLURM jobs (docs/slurm.md)."""
 
@@ -366,6 +362,10 @@ class ClusterConfig:
     """Returns as soon as the jobs are submitted; `python -m mvfstrl.cluster` tells of them later."""
 
 
+@dataclass
+class Config:
+    mode: Mode = Mode.train
+    seed: int = 0
     total_steps: int = 5_000_000
     """Decisions to train on, over all environments."""
     device: str = "auto"
