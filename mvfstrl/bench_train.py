@@ -58,8 +58,8 @@ class Figure(NamedTuple):
             figure = {"name": self.name, "value": self.value, "unit": self.unit}
             print(json.dumps(figure | goal), flush=True)
         else:
-            goal = "" if self.goal is None else f"  (goal {self.goal:,})"
-            print(f"{self.name:48} {self.value:>8,}{goal}", flush=True)
+            beside = "" if self.goal is None else f"  (goal {self.goal:,})"
+            print(f"{self.name:48} {self.value:>8,}{beside}", flush=True)
 
 
 class Speed(NamedTuple):

@@ -12,8 +12,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mvfstrl._native import GUARD_REASONS
 from pantheon.metrics import Interval
-from pantheon.results import ALL_SCENARIOS, GUARD_REASONS, Summary
+from pantheon.results import ALL_SCENARIOS, Summary
 from pantheon.statistics import Scored, interval, iqm, mean, optimality_gap, paired_improvement
 
 
