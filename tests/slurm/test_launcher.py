@@ -47,7 +47,7 @@ def test_a_sweep_in_arrays_as_large_as_the_cluster_takes(tmp_path: Path) -> None
 def test_refusals_are_told_in_slurms_words(tmp_path: Path) -> None:
     for override, key, said in (
         ("partition=nowhere", "hydra.launcher.partition", "invalid partition specified"),
-        ("partition=down", "hydra.launcher.partition", "Required partition not available"),
+        ("partition=closed", "hydra.launcher.partition", "Required partition not available"),
         ("partition=theirs", "hydra.launcher.account", "Invalid account"),
         ("cpus_per_task=64", "hydra.launcher.cpus_per_task", "CPU count"),
     ):

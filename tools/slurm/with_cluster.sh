@@ -7,7 +7,7 @@
 #   main      the default; its jobs are requeued for those of `urgent`, at once
 #   graceful  the same, with a warning 20 s before
 #   urgent    its jobs go first
-#   down      takes no job
+#   closed    takes no job
 #   theirs    for the account `physics` only
 # Everything lies in build/slurm and is found through SLURM_CONF: nothing outside is written or changed, a SLURM that
 # this machine may have is neither used nor touched. No accounting (sacct does not work), no memory limits.
@@ -134,7 +134,7 @@ NodeName=n2 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 3)) CPUs=4 Real
 PartitionName=main Nodes=n[1-2] Default=YES PriorityTier=10
 PartitionName=graceful Nodes=n[1-2] PriorityTier=10 GraceTime=20
 PartitionName=urgent Nodes=n[1-2] PriorityTier=100 PreemptMode=OFF
-PartitionName=down Nodes=n[1-2] State=DOWN
+PartitionName=closed Nodes=n[1-2] State=INACTIVE
 PartitionName=theirs Nodes=n[1-2] AllowAccounts=physics
 CONF
 }
