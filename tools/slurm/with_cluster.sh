@@ -117,6 +117,7 @@ SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+EnforcePartLimits=ALL
 SlurmctldParameters=preempt_send_user_signal
 JobRequeue=1
 ReturnToService=2
