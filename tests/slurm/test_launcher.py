@@ -49,7 +49,7 @@ def test_refusals_are_told_in_slurms_words(tmp_path: Path) -> None:
         ("partition=nowhere", "hydra.launcher.partition", "invalid partition specified"),
         ("partition=closed", "hydra.launcher.partition", "Required partition not available"),
         ("partition=theirs", "hydra.launcher.account", "Invalid account"),
-        ("cpus_per_task=64", "hydra.launcher.cpus_per_task", "CPU count"),
+        ("cpus_per_task=64", "hydra.launcher.cpus_per_task", "More processors requested"),
     ):
         done = launch(f"hydra.launcher.{override}", "hydra.sweep.dir=sweep", "seed=1,2", folder=tmp_path)
         assert done.returncode == 2, done.stdout
