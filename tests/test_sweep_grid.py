@@ -93,6 +93,7 @@ def test_a_grid_that_grew_keeps_the_numbers_of_its_runs(sweep: FakeSweep) -> Non
     [
         (("test.runz=1,2",), ("Could not override 'test.runz'", "Did you mean test.runs=1")),
         (("test.runs=1,0",), ("error: test.runs: must be at least 1, got 0", "test.runs=0")),
+        (("test.runs=1,many",), ("test.runs=many", "Value 'many' of type 'str' could not be converted")),
         (("env=lte,ltee",), ("Could not find 'env/ltee'", "Did you mean env=lte")),
         (("seed=interval(1,3)",), ("error: seed: a grid needs values to list", "hydra/sweeper=optuna")),
         (("seed=1,2", "hydra.sweeper.max_batch_size=0"), ("error: hydra.sweeper.max_batch_size: must",)),

@@ -138,10 +138,13 @@ def _refusal(overrides: list[str], error: Exception) -> str:
     from mvfstrl.help import hints
 
     near = " ".join(hints(overrides))
-    return f"{_first_line(error)} (in the run {' '.join(overrides)}){'. ' if near else ''}{near}"
+    said = _first_line(error).rstrip(".")
+    if error.__cause__ is not None:
+        said += f": {_first_line(error.__cause__)}"
+    return f"{said} (in the run {' '.join(overrides)}){'. ' if near else ''}{near}"
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]
 
 
