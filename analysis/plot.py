@@ -94,7 +94,8 @@ def _ablation(parser: argparse.ArgumentParser) -> None:
         "--metric",
         action="append",
         dest="metrics",
-        help="a column of the results; may be repeated (reward, throughput_mbps, delay_p95_ms)",
+        help="a column of the results; may be repeated (reward, where it is the same in all,"
+        " throughput_mbps, delay_p95_ms)",
     )
     parser.add_argument("--baseline", help="the configuration to compare with: a label, or KEY=VALUE")
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,15 @@ def test_the_native_core_tells_the_terms_of_each_reward() -> None:
         assert row["reward_throughput"] + row["reward_delay"] + row["reward_loss"] == pytest.approx(
             row["reward"]
         )
+
+
+def test_rewards_computed_in_several_ways_are_not_compared(study: Study) -> None:
+    assert plots.ablation(study, by=["discount"]).metrics == ["reward", "throughput_mbps", "delay_p95_ms"]
+    weights = [0.1 + 0.1 * (index % 2) for index in range(len(study.runs))]
+    mixed = replace(study, runs=study.runs.assign(**{"reward.delay_factor": weights}))
+    assert plots.ablation(mixed, by=["reward.delay_factor"]).metrics == ["throughput_mbps", "delay_p95_ms"]
+    with pytest.raises(StudyError, match="no common measure, .*delay_factor"):
+        plots.ablation(mixed, ["reward"], by=["reward.delay_factor"])
 
 
 def test_the_table_tells_differences_from_its_baseline(study: Study) -> None:

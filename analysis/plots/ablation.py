@@ -14,6 +14,7 @@ from analysis.study import Study, StudyError
 from mvfstrl.outcome import MINIMIZE, OBJECTIVES
 from pantheon.metrics import Interval
 
+METRICS = ("reward", "throughput_mbps", "delay_p95_ms")
 _MINUS = "−"
 
 
@@ -90,17 +91,19 @@ class AblationTable:
 
 def ablation(
     study: Study,
-    metrics: Sequence[str] = ("reward", "throughput_mbps", "delay_p95_ms"),
+    metrics: Sequence[str] | None = None,
     *,
     by: Sequence[str] | None = None,
     baseline: str | None = None,
     scenarios: Sequence[str] | None = None,
 ) -> AblationTable:
-    """Mean, difference from the baseline and probability of improvement of every configuration, by metric.
+    """Mean, difference from the baseline and probability of improvement of every configuration, by metric
+    (None: `METRICS`, without the reward where runs were rewarded differently).
     `baseline` is a configuration's label, or what only one label holds; default: the first."""
     groups = configurations(study, by)
     if len(groups) < 2:
         raise StudyError("nothing to compare: all runs have one configuration (--by KEY groups them)")
+    metrics = _comparable(study, metrics)
     first = _named(groups, baseline) if baseline is not None else groups[0].label
     columns = [_column(study, groups, metric, first, scenarios) for metric in metrics]
     held = held_out(study, groups, metrics[0], scenarios)
@@ -109,6 +112,16 @@ def ablation(
         for label in sorted(held.scores, key=lambda label: label != first)
     ]
     return AblationTable(list(metrics), first, held.unit, held.scenarios, rows)
+
+
+def _comparable(study: Study, asked: Sequence[str] | None) -> list[str]:
+    """The metrics; a reward is none where it is computed in several ways."""
+    differ = [key for key in study.varied() if key.startswith("reward.")]
+    if asked is None:
+        return [metric for metric in METRICS if metric != "reward" or not differ]
+    if differ and "reward" in asked:
+        raise StudyError(f"reward: no common measure, the runs differ in {', '.join(differ)}")
+    return list(asked)
 
 
 def _named(groups: Sequence[Configuration], wanted: str) -> str:
