@@ -321,7 +321,7 @@ def test_rewards_computed_in_several_ways_are_not_compared(study: Study) -> None
     weights = [0.1 + 0.1 * (index % 2) for index in range(len(study.runs))]
     mixed = replace(study, runs=study.runs.assign(**{"reward.delay_factor": weights}))
     assert plots.ablation(mixed, by=["reward.delay_factor"]).metrics == ["throughput_mbps", "delay_p95_ms"]
-    with pytest.raises(StudyError, match="no common measure, .*delay_factor"):
+    with pytest.raises(StudyError, match=r"no common measure, .*delay_factor"):
         plots.ablation(mixed, ["reward"], by=["reward.delay_factor"])
 
 
