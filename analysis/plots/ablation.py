@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.configurations import Configuration, configurations, near, says
 from analysis.plots.drawing import title_of
-from analysis.plots.held_out import Unit, difference, held_out, improvement, mean
+from analysis.plots.held_out import Unit, difference, held_out, improvement, mean, reward_differences
 from analysis.study import Study, StudyError
 from mvfstrl.outcome import MINIMIZE, OBJECTIVES
 from pantheon.metrics import Interval
@@ -116,7 +116,7 @@ def ablation(
 
 def _comparable(study: Study, asked: Sequence[str] | None) -> list[str]:
     """The metrics; a reward is none where it is computed in several ways."""
-    differ = [key for key in study.varied() if key.startswith("reward.")]
+    differ = reward_differences(study)
     if asked is None:
         return [metric for metric in METRICS if metric != "reward" or not differ]
     if differ and "reward" in asked:

@@ -26,6 +26,7 @@ from pantheon.results import KEYS
 Floats = NDArray[np.float64]
 Unit = Literal["runs", "episodes"]
 RESAMPLES = 2_000
+REWARD_KIND = "reward.kind"
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +95,12 @@ def held_out(
     unit: Unit = "runs" if min(counts.values()) > 1 else "episodes"
     scores = {label: _matrix(table, metric, names, unit, label) for label, table in tables.items()}
     return HeldOut(metric, unit, names, scores, counts)
+
+
+def reward_differences(study: Study) -> list[str]:
+    """The keys in which runs were rewarded differently, the reward's kind first; none: one common measure."""
+    keys = [key for key in study.varied() if key.startswith("reward.")]
+    return sorted(keys, key=lambda key: key != REWARD_KIND)
 
 
 def _common_scenarios(rows: pd.DataFrame) -> list[str]:

@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 from analysis.configurations import configurations
 from analysis.plots.drawing import footnote, legend_below
 from analysis.plots.frontier import classic_rows
-from analysis.plots.held_out import agent_rows, held_out
+from analysis.plots.held_out import REWARD_KIND, agent_rows, held_out, reward_differences
 from analysis.study import Study, StudyError
 from pantheon.report.album import INK, panels
 from pantheon.results import REWARD_TERMS
 
 _COLOURS = {"reward_throughput": "#0072B2", "reward_delay": "#E69F00", "reward_loss": "#CC79A7"}
-KIND = "reward.kind"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def reward(
     axis.set_ylim(len(made) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(f"reward a window ({study.runs[KIND].iloc[0]})")
+    axis.set_xlabel(f"reward a window ({study.runs[REWARD_KIND].iloc[0]})")
     footnote(axis, "means over held-out episodes; every scenario weighs the same")
     legend_below(figure, axis)
     return figure
@@ -92,15 +91,14 @@ def _made(name: str, table: pd.DataFrame) -> Made:
 
 def _require_one_reward(study: Study) -> None:
     """That all runs were paid alike: the same formula and weights."""
-    for key in [KIND, *(c for c in study.config_columns if c.startswith("reward.") and c != KIND)]:
+    for key in reward_differences(study):
         values = study.runs[key].astype(object).map(str)
-        if values.nunique() > 1:
-            first, second = values.drop_duplicates().index[:2]
-            runs = " and ".join(study.runs["run"][[first, second]])
-            raise StudyError(
-                f"runs {runs} cannot be compared: {key} is {values[first]} in one and {values[second]} in "
-                f"the other (choose: --where {key}={values[first]})"
-            )
+        first, second = values.drop_duplicates().index[:2]
+        runs = " and ".join(study.runs["run"][[first, second]])
+        raise StudyError(
+            f"runs {runs} cannot be compared: {key} is {values[first]} in one and {values[second]} in "
+            f"the other (choose: --where {key}={values[first]})"
+        )
 
 
 def _require_terms(rows: pd.DataFrame) -> None:
