@@ -78,10 +78,8 @@ class RunPruner:
 
     def __init__(self, folder: Path, number: int, settings: Any, objective: str, total_steps: int) -> None:
         """`folder`: the sweep's. `number`: the trial's, and the run's."""
-        self._study = optuna.load_study(
-            study_name=STUDY, storage=open_storage(folder), pruner=make_pruner(settings)
-        )
         self._storage = open_storage(folder)
+        self._study = optuna.load_study(study_name=STUDY, storage=self._storage, pruner=make_pruner(settings))
         self._study_id = self._storage.get_study_id_from_name(STUDY)
         self._trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         self._metric = INTERMEDIATE[objective]
