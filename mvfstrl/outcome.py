@@ -80,9 +80,12 @@ def read_outcome(folder: Path) -> Outcome | None:
         raise OutcomeError(f"{path}: not the outcome of a run ({error})") from error
 
 
-def state_of(folder: Path) -> State | None:
-    outcome = read_outcome(folder)
-    return None if outcome is None else outcome.state
+def outcome_of(folder: Path) -> Outcome | None:
+    """None too where the file cannot be read: for whoever looks while it may be anything."""
+    try:
+        return read_outcome(folder)
+    except OutcomeError:
+        return None
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
@@ -104,7 +107,7 @@ def recorded(
 ) -> Iterator[Outcome]:
     """Says in the folder that a run is on, then how it ended. Whoever runs it fills `objective` and `scores`,
     and sets `state` where the run ends early but well."""
-    earlier = _earlier(folder)
+    earlier = outcome_of(folder)
     outcome = Outcome(
         State.running,
         mode,
@@ -129,13 +132,6 @@ def recorded(
     finally:
         outcome.ended_utc = _now()
         write_outcome(folder, outcome)
-
-
-def _earlier(folder: Path) -> Outcome | None:
-    try:
-        return read_outcome(folder)
-    except OutcomeError:  # it is about to be replaced
-        return None
 
 
 def _told(error: Exception) -> dict[str, str]:

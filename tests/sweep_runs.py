@@ -13,9 +13,15 @@ from hydra.core.global_hydra import GlobalHydra
 
 import run as entry
 from mvfstrl.config import Config, Mode
+from mvfstrl.outcome import State, read_outcome
 from mvfstrl.rundir import RunDirectory
 
 Play = Callable[[Config, RunDirectory], None]
+
+
+def state_of(folder: Path) -> State | None:
+    outcome = read_outcome(folder)
+    return None if outcome is None else outcome.state
 
 
 class FakeSweep:

@@ -16,10 +16,11 @@ import run as entry
 from mvfstrl.config import Config, Mode, compose
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import ConfigError, MvfstrlError
-from mvfstrl.outcome import OutcomeError, State, objective_of, read_outcome, recorded, state_of
+from mvfstrl.outcome import OutcomeError, State, objective_of, read_outcome, recorded
 from mvfstrl.rundir import RunDirectory
 from pantheon.evaluate import scores_of
 from pantheon.results import COLUMNS
+from tests.sweep_runs import state_of
 
 
 def test_a_run_is_running_until_it_is_finished(tmp_path: Path) -> None:

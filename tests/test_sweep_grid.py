@@ -15,10 +15,10 @@ import pytest
 
 from mvfstrl.config import Config
 from mvfstrl.errors import ConfigError
-from mvfstrl.outcome import read_outcome, state_of
+from mvfstrl.outcome import read_outcome
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.sweep.record import SweepError, number_of, read_record
-from tests.sweep_runs import FakeSweep, sweep
+from tests.sweep_runs import FakeSweep, state_of, sweep
 
 __all__ = ["sweep"]  # the fixture
 

@@ -12,12 +12,12 @@ import pytest
 
 from mvfstrl.config import Config
 from mvfstrl.errors import ConfigError
-from mvfstrl.outcome import read_outcome, state_of
+from mvfstrl.outcome import read_outcome
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.sweep.plan import parse
 from mvfstrl.sweep.pruning import STUDY, open_storage
 from mvfstrl.sweep.space import Space, search_space
-from tests.sweep_runs import FakeSweep, sweep
+from tests.sweep_runs import FakeSweep, state_of, sweep
 from tests.test_docs import json_example
 
 __all__ = ["sweep"]  # the fixture

@@ -17,11 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError
 from mvfstrl.files import write_whole
-from mvfstrl.outcome import OBJECTIVES, TRAINING_OBJECTIVE, Outcome, State
+from mvfstrl.outcome import OBJECTIVES, TRAINING_OBJECTIVE, Outcome, State, outcome_of
 from mvfstrl.sweep.plan import Job, parse
 from mvfstrl.sweep.record import Run
 from mvfstrl.sweep.sweeper import StudySweeper, told_in_one_line
-from mvfstrl.sweep.table import outcome_of, short
+from mvfstrl.sweep.table import short
 
 SUMMARY = "optimization.json"
 SAMPLERS = ("tpe", "cmaes", "nsgaii", "random")

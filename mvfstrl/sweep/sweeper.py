@@ -23,11 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mvfstrl.errors import MvfstrlError
-from mvfstrl.outcome import State
+from mvfstrl.outcome import State, outcome_of
 from mvfstrl.rank_environment import available_cores
 from mvfstrl.sweep.plan import Job, Planner
 from mvfstrl.sweep.record import SweepRecord, read_record
-from mvfstrl.sweep.table import Row, SweepTable, labels, look, outcome_of
+from mvfstrl.sweep.table import Row, SweepTable, labels, look
 from mvfstrl.sweep.task import CONSOLE, STOP, RunFailedError, SweepStoppedError, SweepTask
 
 logger = logging.getLogger(__name__)

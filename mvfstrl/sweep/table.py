@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mvfstrl.outcome import Outcome, OutcomeError, State, read_outcome
+from mvfstrl.outcome import State, outcome_of
 from mvfstrl.sweep.plan import Job
 
 INTERVAL_S = 1.0
@@ -54,13 +54,6 @@ def look(job: Job, since_utc: str = "") -> Row:
     if outcome is not None and outcome.state is not State.finished and outcome.started_utc < since_utc:
         state = WAITING
     return Row(job, state, step, newest, None if outcome is None else outcome.objective)
-
-
-def outcome_of(folder: Path) -> Outcome | None:
-    try:
-        return read_outcome(folder)
-    except OutcomeError:
-        return None
 
 
 def latest(metrics: Path) -> tuple[int | None, float | None]:

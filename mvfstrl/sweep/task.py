@@ -20,6 +20,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from mvfstrl.outcome import State, outcome_of
+
 STOP = ".stop"
 CONSOLE = "console.log"
 POLL_S = 0.5
@@ -67,12 +69,8 @@ class SweepTask:
 
 
 def _was_interrupted(folder: Path) -> bool:
-    from mvfstrl.outcome import OutcomeError, State, state_of
-
-    try:
-        return state_of(folder) is State.interrupted
-    except OutcomeError:
-        return False
+    outcome = outcome_of(folder)
+    return outcome is not None and outcome.state is State.interrupted
 
 
 @contextmanager
