@@ -62,7 +62,7 @@ def train(name: str, ranks: int, times: int = 1, apart: int = 1) -> dict[str, fl
 
 def start(name: str, ranks: int, times: int, folder: str) -> subprocess.Popen[str]:
     network = NETWORKS[name]
-    overrides = [item for item in OVERRIDES if not item.startswith("actors.envs")]
+    overrides = [item for item in OVERRIDES if not item.startswith("actors.simulated")]
     overrides += [
         "agent=impala",
         f"agent.network.hidden_size={network.hidden_size}",
@@ -70,7 +70,7 @@ def start(name: str, ranks: int, times: int, folder: str) -> subprocess.Popen[st
         "agent.unroll_length=80",
         "agent.siblings=1",
         f"agent.batch_size={32 * times}",
-        f"actors.envs={256 * times}",
+        f"actors.simulated={256 * times}",
         f"total_steps={STEPS[name] * times}",
         "test_after_train=false",
         "device=cpu",

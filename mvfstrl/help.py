@@ -16,6 +16,9 @@ from omegaconf import OmegaConf
 
 from mvfstrl.config.compose import config_folder, register
 
+RENAMED = {"actors.envs": "actors.simulated"}
+"""Keys of earlier versions."""
+
 
 def groups(folder: Path | None = None) -> dict[str, list[str]]:
     """The configuration groups and their options, as they lie in `conf`."""
@@ -44,7 +47,7 @@ def hints(arguments: list[str]) -> list[str]:
     for override in overrides:
         key = override.key_or_group
         if key not in known and key not in keys and not key.startswith("hydra"):
-            near = _nearest(key, [*known, *keys])
+            near = RENAMED.get(key) or _nearest(key, [*known, *keys])
             if near:
                 value = (override.input_line or "").partition("=")[2]
                 lines.append(_hint(f"{near}={value}"))

@@ -128,10 +128,9 @@ def make_setup(
 
 def _require_shares(cfg: Config, agent: ImpalaConfig, ranks: int) -> None:
     """Environments and batches are those of all ranks, and split evenly."""
-    if (cfg.actors.envs // cfg.actors.groups) % ranks:
-        raise ConfigError(
-            f"actors.envs: {cfg.actors.envs} in {cfg.actors.groups} groups do not split over {ranks} ranks"
-        )
+    simulated, groups = cfg.actors.simulated, cfg.actors.groups
+    if (simulated // groups) % ranks:
+        raise ConfigError(f"actors.simulated: {simulated} in {groups} groups do not split over {ranks} ranks")
     if agent.batch_size % ranks:
         raise ConfigError(f"agent.batch_size: {agent.batch_size} unrolls do not split over {ranks} ranks")
 
@@ -154,7 +153,7 @@ def _environment(
 
     return _native.VectorEnvironment(
         native,
-        num_envs=cfg.actors.envs // ranks.size,
+        num_envs=cfg.actors.simulated // ranks.size,
         num_groups=cfg.actors.groups,
         num_threads=worker_threads(cfg.actors.threads, ranks.cores, os.environ),
         seed=seed,
@@ -164,7 +163,7 @@ def _environment(
 
 def sibling_count(cfg: Config, agent: ImpalaConfig, ranks: int = 1) -> int:
     """As many as the agent asks for, or as a rank's groups and batches split into."""
-    group = cfg.actors.envs // cfg.actors.groups // ranks
+    group = cfg.actors.simulated // cfg.actors.groups // ranks
     return math.gcd(agent.siblings, group, min(group, agent.batch_size // ranks))
 
 

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
         ("agent.learning_rate=0.1", "agent.optimizer.learning_rate=0.1"),
         ("job_id=critic", "agent.network.job_id=critic"),
         ("evn=lte", "env=lte"),
+        ("actors.envs=8", "actors.simulated=8"),
         ("env.scenarios.lte.dealy_ms=3", "env.scenarios.lte.delay_ms=3"),
     ],
 )

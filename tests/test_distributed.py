@@ -320,7 +320,7 @@ def test_threads_asked_for_are_bounded_by_a_slurm_job_alone() -> None:
 def shares(envs: int, batch: int, ranks: int) -> None:
     group = Ranks()
     group.size = ranks
-    overrides = [f"actors.envs={envs}", "actors.groups=2", f"agent.batch_size={batch}", "tracker=none"]
+    overrides = [f"actors.simulated={envs}", "actors.groups=2", f"agent.batch_size={batch}", "tracker=none"]
     cfg = compose(["agent=impala", "env=constant", *overrides])
     assert isinstance(cfg.agent, ImpalaConfig)
     setup = make_setup(cfg, cfg.agent, Path(), ranks=group)
@@ -372,7 +372,7 @@ TINY = [
     "agent=impala",
     "env=constant",
     "tracker=none",
-    "actors.envs=8",
+    "actors.simulated=8",
     "actors.threads=1",
     "agent.network.hidden_size=8",
     "agent.unroll_length=20",

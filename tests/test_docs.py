@@ -201,7 +201,7 @@ def test_fidelity_example() -> None:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short training run."""
     folder = tmp_path_factory.mktemp("run")
-    overrides = ["env=constant", "total_steps=1000", "agent.unroll_length=10", "actors.envs=4"]
+    overrides = ["env=constant", "total_steps=1000", "agent.unroll_length=10", "actors.simulated=4"]
     overrides += ["env.episode_ms=2000", "tracker=none", "device=cpu", "test.runs=1", "test.schemes=[cubic]"]
     command = [sys.executable, str(ROOT / "run.py"), *overrides, f"hydra.run.dir={folder}"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

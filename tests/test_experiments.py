@@ -17,7 +17,7 @@ from mvfstrl.train import train
 EXPERIMENTS = groups()["experiment"]
 
 # What makes a learner step small; the rest is the preset's own.
-SMALL = ["tracker=none", "actors.envs=4", "actors.groups=2", "actors.threads=1", "device=cpu"]
+SMALL = ["tracker=none", "actors.simulated=4", "actors.groups=2", "actors.threads=1", "device=cpu"]
 SMALL_AGENT = ["agent.unroll_length=5", "agent.batch_size=2", "agent.network.hidden_size=8"]
 
 

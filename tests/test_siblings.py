@@ -17,7 +17,9 @@ from mvfstrl.train import make_setup, sibling_count
 
 
 def test_training_plays_siblings_side_by_side(tmp_path: Path) -> None:
-    cfg = compose(["agent=impala", "tracker=none", "actors.envs=16", "actors.groups=2", "actors.threads=2"])
+    cfg = compose(
+        ["agent=impala", "tracker=none", "actors.simulated=16", "actors.groups=2", "actors.threads=2"]
+    )
     setup = make_setup(cfg, ImpalaConfig(siblings=4), tmp_path)
     assert setup.siblings == 4
     environment = setup.make_environment(5)
@@ -78,7 +80,7 @@ def test_steps_that_were_none_do_not_count() -> None:
     [(64, 2, 32, 4), (64, 2, 16, 4), (12, 2, 32, 2), (4, 2, 2, 2), (6, 2, 32, 1)],
 )
 def test_sets_fit_groups_and_batches(envs: int, groups: int, batch: int, siblings: int) -> None:
-    cfg = compose(["agent=impala", "tracker=none", f"actors.envs={envs}", f"actors.groups={groups}"])
+    cfg = compose(["agent=impala", "tracker=none", f"actors.simulated={envs}", f"actors.groups={groups}"])
     assert sibling_count(cfg, ImpalaConfig(batch_size=batch, siblings=4)) == siblings
 
 

@@ -337,7 +337,7 @@ class GuardConfig:
 class ActorsConfig:
     """The simulated environments that gather experience."""
 
-    envs: int = 64
+    simulated: int = 64
     """Environments in all."""
     groups: int = 2
     """Sets that take turns: while one waits for its actions the others are stepped."""

@@ -52,11 +52,11 @@ def _check_numbers(cfg: Config) -> None:
     _need(cfg.total_steps >= 1, "total_steps", "at least 1", cfg.total_steps)
     _need(0 <= cfg.seed < 2**63, "seed", "0 or more, below 2^63", cfg.seed)
     _need(cfg.history.length >= 1, "history.length", "at least 1", cfg.history.length)
-    _need(cfg.actors.envs >= 1, "actors.envs", "at least 1", cfg.actors.envs)
+    _need(cfg.actors.simulated >= 1, "actors.simulated", "at least 1", cfg.actors.simulated)
     _need(cfg.actors.groups >= 1, "actors.groups", "at least 1", cfg.actors.groups)
-    if cfg.actors.envs % cfg.actors.groups:
+    if cfg.actors.simulated % cfg.actors.groups:
         raise ConfigError(
-            f"actors.envs: {cfg.actors.envs} do not split into {cfg.actors.groups} equal groups"
+            f"actors.simulated: {cfg.actors.simulated} do not split into {cfg.actors.groups} equal groups"
         )
     _need(cfg.ranks.timeout_s > 0, "ranks.timeout_s", "above 0", cfg.ranks.timeout_s)
     _need(cfg.actors.threads >= 0, "actors.threads", "0 (one a core) or more", cfg.actors.threads)
