@@ -2,8 +2,9 @@
 
 A table has a row a run: `scenario, cc, rep`, what was measured, how far into the trace the data started
 (`trace_t0_ms`), the one-way delay, the random loss and the duration. The rest of a scenario, its traces and
-queues, is Pantheon's and stands here (a table may give its own in columns `uplink, downlink, queue`). This
-serves the comparison with truth only: it plays the exact trace files, where `conf/env` generates its own.
+queues, is Pantheon's and stands here (a table may give its own in columns `uplink, downlink, queue`, the last
+as `droptail packets=100`, or for both ends `droptail packets=1 dn droptail packets=1`). This serves the
+comparison with truth only: it plays the exact trace files, where `conf/env` generates its own.
 """
 
 from __future__ import annotations
@@ -172,8 +173,10 @@ def _links(row: dict[str, str]) -> Links | None:
     links = path_of(row["scenario"])
     if not row.get("uplink") or not row.get("queue"):
         return links
-    queue = _queue(row["queue"])
-    ack_queue = queue if queue.packets == 1 else Queue()  # policers stand at both ends
+    up, _, down = row["queue"].partition(" dn ")
+    queue = _queue(up)
+    unsaid = queue if queue.packets == 1 else Queue()  # policers stand at both ends
+    ack_queue = _queue(down) if down else unsaid
     return Links(
         row["uplink"], row.get("downlink") or row["uplink"], queue, ack_queue, _is_stochastic(row, links)
     )
@@ -185,12 +188,12 @@ def _is_stochastic(row: dict[str, str], links: Links | None) -> bool:
 
 def _queue(text: str) -> Queue:
     """`infinite`, `droptail packets=14`, `droptail bytes=9000`."""
-    kind, *bounds = text.replace("[", " ").replace("]", " ").replace(",", " ").split()
-    if kind not in (DROPTAIL, INFINITE):
+    kind, *bounds = text.replace("[", " ").replace("]", " ").replace(",", " ").split() or [""]
+    pairs = [bound.partition("=") for bound in bounds]
+    known = kind in (DROPTAIL, INFINITE)
+    if not known or not all(name in ("packets", "bytes") and value.isdigit() for name, _, value in pairs):
         raise ValueError(f"unknown queue {text!r}")
-    values = {name: int(value) for name, _, value in (bound.partition("=") for bound in bounds)}
-    if values.keys() - {"packets", "bytes"}:
-        raise ValueError(f"unknown queue {text!r}")
+    values = {name: int(value) for name, _, value in pairs}
     return Queue(kind, values.get("packets"), values.get("bytes"))
 
 

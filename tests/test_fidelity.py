@@ -13,7 +13,7 @@ from pantheon import fidelity
 from pantheon.linklog import LinkStatistics, read_log, statistics
 from pantheon.play_truth import is_known, row_config
 from pantheon.replay import replay
-from pantheon.truth import PATHS, TruthError, TruthRow, find_trace, path_of, read_truth
+from pantheon.truth import PATHS, Queue, TruthError, TruthRow, find_trace, path_of, read_truth
 
 SHARED = Path(os.environ.get("MVFSTRL_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 TABLE = SHARED / "truth" / "mahimahi_mvfst.csv"
@@ -114,6 +114,26 @@ def test_a_table_may_name_its_own_links(tmp_path: Path) -> None:
     assert (row.links.uplink, row.links.downlink, row.links.queue.packets) == ("a.trace", "b.trace", 14)
 
 
+def test_a_table_may_name_the_queues_of_both_ends(tmp_path: Path) -> None:
+    path = tmp_path / "truth.csv"
+    values = "s7,cubic,0,1,2,3,0,5,20,0,30,a.trace,b.trace,droptail packets=1 dn droptail bytes=9000"
+    path.write_text(f"{HEADER},uplink,downlink,queue\n{values}\n")
+    (row,) = read_truth(path)
+    assert row.links is not None
+    assert row.links.queue == Queue("droptail", packets=1)
+    assert row.links.ack_queue == Queue("droptail", bytes=9000)
+
+
+def test_both_tables_of_real_runs_are_read(shared_data: Path) -> None:
+    for name in ("mahimahi_mvfst", "mahimahi_tcp"):
+        path = shared_data / "truth" / f"{name}.csv"
+        rows = read_truth(path)
+        assert len(rows) == len(path.read_text().splitlines()) - 1
+        assert all(row.links is not None for row in rows)
+        policers = [row.links for row in rows if row.scenario == "s7" and row.links]
+        assert all(links.queue.packets == links.ack_queue.packets == 1 for links in policers)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -122,6 +142,10 @@ def test_a_table_may_name_its_own_links(tmp_path: Path) -> None:
         (
             f"{HEADER},uplink,queue\ns1,cubic,0,1,2,3,0,5,28,0,30,a.trace,codel x=1\n",
             "unknown queue 'codel x=1'",
+        ),
+        (
+            f"{HEADER},uplink,queue\ns1,cubic,0,1,2,3,0,5,28,0,30,a.trace,droptail packets=many\n",
+            r"truth\.csv:2: unknown queue 'droptail packets=many'",
         ),
     ],
 )
