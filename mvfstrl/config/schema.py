@@ -334,6 +334,22 @@ class GuardConfig:
 
 
 @dataclass
+class RealtimeConfig:
+    """Real QUIC over emulated paths (docs/realtime.md); transport=aioquic sets `host`."""
+
+    host: str = "virtual"
+    """Whose QUIC: virtual (the simulated endpoints, in virtual time) or aioquic."""
+    server: str | None = None
+    """policy=rpc: HOST:PORT (or unix:PATH) of the policy server."""
+    parallel: int = 0
+    """Connections at once; 0: half as many as cores, each with a sender's and a receiver's process."""
+    qlog: bool = False
+    """Keeps aioquic's own qlog of every connection: `qlog/SCHEME/SCENARIO-SEED.qlog`."""
+    log_links: bool = False
+    """Keeps a mahimahi log of every data link: `links/SCHEME/SCENARIO-SEED.log`."""
+
+
+@dataclass
 class ActorsConfig:
     """The simulated environments that gather experience."""
 
@@ -391,6 +407,10 @@ class Config:
     and meanings are those of native/transport/config.h."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     test: TestConfig = field(default_factory=TestConfig)
+    policy: str = "direct"
+    """mode=test in real time, who answers a learner's observations: direct (this process, by PyTorch), rpc
+    (the policy server at realtime.server) or local (the exported policy, inside the sender)."""
+    realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

@@ -29,6 +29,7 @@ def validate(cfg: Config, run: Path) -> None:
     if cfg.mode in (Mode.test, Mode.test_local) or cfg.test_after_train:
         _check_test(cfg)
     _check_local(cfg)
+    _check_realtime(cfg)
     if cfg.export.onnx:
         _check_extra("export.onnx", "export", "onnx", "onnxruntime")
     _check_traces(cfg)
@@ -124,6 +125,41 @@ def _check_local(cfg: Config) -> None:
         raise ConfigError(str(error)) from error
     if cfg.mode is Mode.test_local and cfg.test.shuffle_observations:
         raise ConfigError("test.shuffle_observations: mode=test plays it, mode=test_local does not")
+
+
+HOSTS = ("virtual", "aioquic")
+ASKED = ("direct", "rpc", "local")
+
+
+def _check_realtime(cfg: Config) -> None:
+    for key, value, known in (("realtime.host", cfg.realtime.host, HOSTS), ("policy", cfg.policy, ASKED)):
+        if value not in known:
+            raise ConfigError(f"{key}: must be one of {', '.join(known)}, got {value!r}{_near(value, known)}")
+    _need(cfg.realtime.parallel >= 0, "realtime.parallel", "0 (chosen) or more", cfg.realtime.parallel)
+    if cfg.realtime.host == "virtual":
+        for key, given in (
+            ("policy", cfg.policy != "direct"),
+            ("realtime.qlog", cfg.realtime.qlog),
+            ("realtime.log_links", cfg.realtime.log_links),
+        ):
+            if given:
+                raise ConfigError(f"{key}: is for real time; add transport=aioquic")
+        return
+    if cfg.policy == "rpc" and cfg.realtime.server is None:
+        raise ConfigError("realtime.server: policy=rpc needs a policy server (realtime.server=HOST:PORT)")
+    if cfg.test.shuffle_observations:
+        raise ConfigError(
+            "test.shuffle_observations: is played in virtual time only; leave out transport=aioquic"
+        )
+    if cfg.test.qlog:
+        raise ConfigError("test.qlog: is of virtual time; realtime.qlog=true keeps aioquic's own")
+    native = native_config(cfg)
+    if len(native["flows"]) > 1 or native["cross_traffic"]:
+        raise ConfigError(
+            "env.flows: one connection has a real-time path to itself; leave out transport=aioquic"
+        )
+    if native["flows"][0]["app"]["kind"] != "bulk":
+        raise ConfigError(f"env.app: real-time senders are bulk, got {native['flows'][0]['app']['kind']}")
 
 
 def _check_mode(cfg: Config, run: Path) -> None:
