@@ -122,6 +122,8 @@ def make_setup(
         device=device,
         deterministic=cfg.deterministic,
         siblings=siblings if make_environment is None else 1,
+        # How an update is split decides the last bits of its sums: no machine may where those count.
+        learner_threads=agent.learner_threads or int(cfg.deterministic),
         ranks=ranks,
     )
 

@@ -111,6 +111,9 @@ class ImpalaConfig(AgentConfig):
     siblings: int = 4
     """Environments that play the same episodes, each with its own actions: their mean takes the link's luck
     out of the policy gradient. Fewer where groups or batches do not split into such sets; 1 turns it off."""
+    learner_threads: int = 0
+    """Threads that share an update's columns. 0: one for every 16 of them, at most one a core; only one where
+    the network is small, or the run deterministic. On CUDA there is always one."""
     checkpoint_steps: int = 250_000
     """Decisions between two checkpoints. There is always one at the end, however a run ends."""
     checkpoints_kept: int = 2
@@ -145,6 +148,7 @@ def validate(config: ImpalaConfig) -> list[str]:
         need(0.0 <= getattr(optimizer, key) < 1.0, f"optimizer.{key}", "in [0, 1)", getattr(optimizer, key))
     lag = config.max_policy_lag
     need(lag is None or lag >= 0, "max_policy_lag", "null or 0 or more", lag)
+    need(config.learner_threads >= 0, "learner_threads", "0 or more", config.learner_threads)
     need(config.unroll_length >= 1, "unroll_length", "at least 1", config.unroll_length)
     for key in ("batch_size", "siblings", "checkpoint_steps", "checkpoints_kept"):
         need(getattr(config, key) >= 1, key, "at least 1", getattr(config, key))

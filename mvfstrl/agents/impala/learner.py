@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from mvfstrl.agents.impala.config import ImpalaConfig, OptimizerConfig, OptimizerKind, Precision
-from mvfstrl.agents.impala.loss import LossOutput, LossTerms, diagnostics, impala_loss
+from mvfstrl.agents.impala.loss import LossOutput, LossTerms, Sum, diagnostics, impala_loss, joined
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape, State
+from mvfstrl.agents.impala.shares import Shares, default_threads, split
 from mvfstrl.agents.impala.trajectory import Batch
 from mvfstrl.agents.impala.value_scale import ValueScale
 from mvfstrl.distributed import Ranks
@@ -40,14 +44,20 @@ class Learner:
         device: torch.device,
         siblings: int = 1,
         ranks: Ranks | None = None,
+        threads: int = 1,
     ) -> None:
-        """`siblings`: so many columns of a batch, side by side, play the same episodes."""
+        """`siblings`: so many columns of a batch, side by side, play the same episodes. `threads` share the
+        columns; 0: as many as are of use."""
         self.config = config
         self.ranks = ranks or Ranks()
         self.siblings = siblings
         self.device = device
         self.total_steps = total_steps
         self.network = ImpalaNetwork(shape, config.network).to(device)
+        if threads == 0:
+            weights = sum(parameter.numel() for parameter in self.network.parameters())
+            threads = default_threads(config.batch_size // self.ranks.size, self.ranks.cores, weights)
+        self._shares = Shares(threads if device.type == "cpu" else 1)
         self.scale = ValueScale(shape.jobs, self.network.value_jobs, enabled=config.loss.normalize_reward).to(
             device
         )
@@ -78,18 +88,8 @@ class Learner:
         """
         batch = batch.to(self.device)
         rate = self.learning_rate
-        output = impala_loss(
-            self._forward,
-            self.scale,
-            batch,
-            self.config.loss,
-            self.entropy_cost,
-            self.siblings,
-            lambda sums: self.ranks.sum([sums])[0],
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        output.terms.total.backward()  # type: ignore[no-untyped-call]
-        terms, scale_sums, observed_sums = self._sum_ranks(output, batch)
+        output, gradients = self._loss(batch)
+        terms, scale_sums, observed_sums = self._sum_ranks(output, gradients, batch)
         norm = self._clip()
         if not bool(torch.isfinite(terms.total + norm)):
             raise NonFiniteLossError(
@@ -107,6 +107,22 @@ class Learner:
         metrics = diagnostics(output._replace(terms=terms), batch)
         return {**metrics, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
 
+    def _loss(self, batch: Batch) -> tuple[LossOutput, list[Tensor | None]]:
+        """Of this rank's columns, with the gradient of each parameter: the work of all threads."""
+        bounds = split(batch.action.shape[1], self.siblings, self._shares.threads)
+        shares = [partial(self._share, batch.columns(*ends)) for ends in bounds]
+        done = self._shares.run(shares, lambda sums: self.ranks.sum([sums])[0])
+        outputs, gradients = zip(*done, strict=True)
+        return joined(outputs), [_added(parts) for parts in zip(*gradients, strict=True)]
+
+    def _share(self, batch: Batch, total: Sum) -> tuple[LossOutput, Sequence[Tensor | None]]:
+        output = impala_loss(
+            self._forward, self.scale, batch, self.config.loss, self.entropy_cost, self.siblings, total
+        )
+        parameters = list(self.network.parameters())
+        gradients = torch.autograd.grad(output.terms.total, parameters, allow_unused=True)
+        return output.detach(), gradients
+
     def _forward(
         self, observation: Tensor, first: Tensor, job: Tensor, state: State
     ) -> tuple[Tensor, Tensor, State]:
@@ -116,18 +132,19 @@ class Learner:
             outputs: tuple[Tensor, Tensor, State] = self.network(observation, first, job, state)
         return outputs
 
-    def _sum_ranks(self, output: LossOutput, batch: Batch) -> tuple[LossTerms, Tensor, Tensor]:
+    def _sum_ranks(
+        self, output: LossOutput, own: Sequence[Tensor | None], batch: Batch
+    ) -> tuple[LossTerms, Tensor, Tensor]:
         """Gives each parameter the gradient of all ranks' columns; returns the loss and the sums that the
         statistics of values and of observations need, of all ranks too.
         """
         targets = output.targets
         scale = self.scale.sums(targets.targets, targets.advantages, batch.job[:-1], output.valid)
         observed = self.network.normalizer.sums(batch.observation[:-1:OBSERVED_ROWS])
-        terms = torch.stack([term.detach() for term in output.terms])
-        parameters = [p for p in self.network.parameters() if p.grad is not None]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        scale, observed, terms, *gradients = self.ranks.sum([scale, observed, terms, *gradients])
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        terms = torch.stack(list(output.terms))
+        learnt = [(p, g) for p, g in zip(self.network.parameters(), own, strict=True) if g is not None]
+        scale, observed, terms, *gradients = self.ranks.sum([scale, observed, terms, *(g for _, g in learnt)])
+        for (parameter, _), gradient in zip(learnt, gradients, strict=True):
             parameter.grad = gradient
         return LossTerms(*terms.unbind()), scale, observed
 
@@ -161,6 +178,12 @@ class Learner:
         """For the post-mortem of a loss that is no number: the batch, and the parameters that it met."""
         tensors = {name: tensor.to("cpu", copy=True) for name, tensor in batch.tensors().items()}
         torch.save({"batch": tensors, **self.state_dict()}, path)
+
+
+def _added(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """A parameter's gradient from those of its shares, of which all or none use it."""
+    present = [part for part in parts if part is not None]
+    return functools.reduce(torch.add, present) if present else None
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from mvfstrl.agents.impala.vtrace import VTrace, vtrace
 Forward = Callable[[Tensor, Tensor, Tensor, State], tuple[Tensor, Tensor, State]]
 """The network, as `ImpalaNetwork.forward`."""
 Sum = Callable[[Tensor], Tensor]
-"""The sum over all ranks, each of which has some columns of the batch."""
+"""The sum over all who each have some columns of the batch: threads and ranks."""
 
 
 def alone(tensor: Tensor) -> Tensor:
@@ -48,6 +48,23 @@ class LossOutput(NamedTuple):
     log_policy: Tensor
     """[T, B, A], of the policy that learns."""
     log_behaviour: Tensor
+
+    def detach(self) -> LossOutput:
+        """Without what a gradient would need."""
+        terms = LossTerms(*(term.detach() for term in self.terms))
+        return self._replace(terms=terms, log_policy=self.log_policy.detach())
+
+
+def joined(shares: Sequence[LossOutput]) -> LossOutput:
+    """Of all columns, from outputs of some each, in their order."""
+    if len(shares) == 1:
+        return shares[0]
+    terms = LossTerms(
+        *(torch.stack(term).sum(dim=0) for term in zip(*(s.terms for s in shares), strict=True))
+    )
+    targets = VTrace(*(torch.cat(part, dim=1) for part in zip(*(s.targets for s in shares), strict=True)))
+    columns = zip(*(s[2:] for s in shares), strict=True)
+    return LossOutput(terms, targets, *(torch.cat(part, dim=1) for part in columns))
 
 
 def impala_loss(

@@ -57,6 +57,8 @@ class Setup:
     deterministic: bool = False
     siblings: int = 1
     """Environments side by side that play the same episodes; divides the batch and the group."""
+    learner_threads: int = 1
+    """They share each update; 0: as many as are of use."""
     ranks: Ranks = field(default_factory=Ranks)
     """Who learns along: each with environments of its own, as many as `make_environment` makes, and its share
     of `agent.batch_size`."""
@@ -75,7 +77,7 @@ class Training:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.ranks = setup.ranks
-        # A core for the learner, one for actors and environments: OpenMP's spinning costs more than it gives.
+        # Cores are shared out by columns and by role: OpenMP's spinning costs more than it gives.
         torch.set_num_threads(1)
         torch.manual_seed(setup.seed)
         self._resumed: dict[str, Any] | None = None
@@ -89,6 +91,7 @@ class Training:
             device=setup.device,
             siblings=setup.siblings,
             ranks=setup.ranks,
+            threads=setup.learner_threads,
         )
         self.progress = Progress(setup.jobs)
         self._actions: list[Tensor] = []
