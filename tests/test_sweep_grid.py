@@ -51,6 +51,12 @@ def test_the_record_names_runs_folders_and_command(sweep: FakeSweep) -> None:
     assert not any("hydra.sweep" in override for run in content["runs"] for override in run["overrides"])
 
 
+def test_what_only_slurm_can_do_is_refused_before_anything_is_written(sweep: FakeSweep, capfd: Any) -> None:
+    assert sweep.fails(2, "cluster.detach=true", "seed=1,2") == []
+    assert "error: cluster.detach: only SLURM's jobs can be left alone" in capfd.readouterr().err
+    assert not sweep.folder.exists()
+
+
 def test_a_failed_run_stops_nothing_and_is_listed(sweep: FakeSweep, capfd: Any) -> None:
     def play(cfg: Config, run: RunDirectory) -> None:
         if cfg.seed == 2:

@@ -18,6 +18,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from mvfstrl.cluster.preflight import require_launcher
 from mvfstrl.config.compose import to_config
 from mvfstrl.config.schema import Config
 from mvfstrl.config.validate import validate
@@ -127,6 +128,8 @@ class Planner:
         if text in self._valid and cfg.seed >= 0:
             return
         try:
+            target = str(self._master.hydra.launcher["_target_"])
+            require_launcher(target, multirun=True, detach=cfg.cluster.detach)
             validate(cfg, path)
         except MvfstrlError as error:
             raise ConfigError(f"{error} (in the run {' '.join(overrides)})") from error
