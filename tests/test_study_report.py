@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -18,6 +19,7 @@ from rich.console import Console
 import run as entry
 from analysis.configurations import Configuration, configurations
 from analysis.load import load
+from analysis.plots import ablation
 from analysis.report import folders, write_study
 from analysis.report.comparison import baseline_of, compare, gains
 from analysis.study import Study, StudyError
@@ -109,6 +111,14 @@ def test_figures_are_those_of_the_results(page: Page, sweep: Path) -> None:
     cubic = read_results(sweep / "0" / "results.parquet").query("scheme == 'cubic'")
     classic = page.row("Classic schemes", "cubic")["throughput Mbit/s"].split()[0]
     assert float(classic) == pytest.approx(cubic["throughput_mbps"].mean(), abs=0.006)
+
+
+def test_its_comparison_can_be_copied_as_latex_and_as_markdown(text: str, sweep: Path) -> None:
+    blocks = dict(re.findall(r'<pre [^>]*aria-label="(\w+)">(.*?)</pre>', text, re.DOTALL))
+    own = ablation(load(sweep), baseline="discount 0.95")
+    assert html.unescape(blocks["LaTeX"]) == own.latex()
+    assert html.unescape(blocks["Markdown"]) == own.markdown()
+    assert own.latex().count("discount 0.95 (baseline)") == 1
 
 
 def test_its_figures_are_there(page: Page) -> None:

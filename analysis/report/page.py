@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.configurations import Configuration, configurations
+from analysis.plots.ablation import AblationTable, ablation
 from analysis.report import comparison, figures
 from analysis.report.comparison import Baseline, Comparison, baseline_of, compare
 from analysis.report.facts import run_rows, shared_settings, study_facts, varied_facts
@@ -29,6 +30,8 @@ class Held:
 
     means: Table | None = None
     gains: Table | None = None
+    ablation: AblationTable | None = None
+    """Both of these, to be pasted elsewhere."""
     by_scenario: Table | None = None
     classics: Table | None = None
     unit: str = ""
@@ -76,9 +79,12 @@ def _held(study: Study, found: Comparison, baseline: Baseline) -> Held:
         classics = comparison.classics(study, found)
     except StudyError as error:  # the runs' tests have played different paths
         classics, missing = None, (f"Classic schemes: {error}",)
+    label = baseline.configuration.label
+    gains = comparison.gains(found, label)
     return Held(
         means=comparison.means(found),
-        gains=comparison.gains(found, baseline.configuration.label),
+        gains=gains,
+        ablation=ablation(study, baseline=label, scenarios=found.scenarios) if gains else None,
         by_scenario=comparison.by_scenario(found),
         classics=classics,
         unit=found.unit,
