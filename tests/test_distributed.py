@@ -34,6 +34,7 @@ from mvfstrl.stopping import StopRequest
 from mvfstrl.train import make_setup
 from tests.fake_environment import FakeVectorEnvironment
 from tests.ranks import LIMIT_S, Workers
+from tests.tiny_run import TINY
 
 SHAPE = NetworkShape(observation_size=5, num_actions=3, jobs=2)
 UPDATES = 6
@@ -368,17 +369,6 @@ def test_the_leader_tells_what_to_train_until_nothing_follows() -> None:
 # --- run.py under torchrun ---
 
 ROOT = Path(__file__).parents[1]
-TINY = [
-    "agent=impala",
-    "env=constant",
-    "tracker=none",
-    "actors.simulated=8",
-    "actors.threads=1",
-    "agent.network.hidden_size=8",
-    "agent.unroll_length=20",
-    "agent.batch_size=4",
-    "env.episode_ms=3000",
-]
 
 
 def torchrun(folder: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -13,22 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests import tiny_run
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 600.0
 """Nothing here takes minutes; a machine under load may."""
-TINY = [
-    "agent=impala",
-    "env=constant",
-    "tracker=none",
-    "test_after_train=false",
-    "device=cpu",
-    "actors.simulated=8",
-    "actors.threads=1",
-    "agent.network.hidden_size=8",
-    "agent.unroll_length=20",
-    "agent.batch_size=4",
-    "env.episode_ms=3000",
-]
+TINY = [*tiny_run.TINY, "test_after_train=false", "device=cpu"]
 SLURM = [
     "hydra/launcher=slurm",
     "hydra.launcher.cpus_per_task=1",
