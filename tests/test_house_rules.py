@@ -22,11 +22,23 @@ INCLUDES: dict[str, set[str]] = {
     "congestion": {"common"},
     "observe": {"common", "congestion"},
     "policy": {"common", "congestion", "observe"},
+    "host": {"common", "congestion", "observe", "policy"},
     "policy_torch": {"common", "congestion", "observe", "policy"},
     "tools": {"common", "congestion", "observe", "policy", "policy_torch"},
     "transport": {"common", "congestion", "path"},
-    "environment": {"common", "congestion", "observe", "path", "policy", "transport"},
-    "bindings": {"common", "congestion", "observe", "path", "policy", "transport", "environment"},
+    "environment": {"common", "congestion", "host", "observe", "path", "policy", "transport"},
+    "emulator": {"common", "path"},
+    "bindings": {
+        "common",
+        "congestion",
+        "host",
+        "observe",
+        "path",
+        "policy",
+        "transport",
+        "environment",
+        "emulator",
+    },
     "bench": {"common", "congestion", "observe", "path", "transport", "environment"},
 }
 
@@ -43,6 +55,7 @@ EXTRAS: dict[str, str] = {"mvfstrl/export_onnx.py": "export"}
 # Import name -> name in pyproject.toml, where they differ.
 DISTRIBUTIONS = {
     "google": "protobuf",
+    "grpc": "grpcio",
     "hydra": "hydra-core",
     "hydra_plugins": "hydra-submitit-launcher",
     "mpl_toolkits": "matplotlib",
@@ -107,7 +120,7 @@ def test_pybind11_stays_in_bindings_and_torch_in_policy_torch() -> None:
 
 def test_virtual_time_reads_no_clock_and_draws_no_standard_distribution() -> None:
     """A wall clock, a standard engine or a standard distribution makes results differ between machines."""
-    timing = ("bench", "tools")
+    timing = ("bench", "tools", "emulator")
     simulated = [f for f in native_sources() if f.relative_to(ROOT / "native").parts[0] not in timing]
     assert lines_matching(simulated, r"_clock::now|clock_gettime|gettimeofday|std::(s?rand|time)\(") == []
     assert lines_matching(simulated, r"std::\w+_distribution|std::mt19937|std::random_device") == []
