@@ -184,6 +184,44 @@ def play_logged(
     """One episode of controllers that need no actions: what happened at `uplink` and `downlink`, in columns
     `kind` (0 arrival, 1 drop, 2 departure), `at_ns`, `entered_ns`, `packets`, `bytes`."""
 
+class EmulatedPath:
+    """A path between the client that sends to `client_address` and a server, until closed; then `report` says
+    what came of it."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def client_address(self) -> tuple[str, int]: ...
+    def start(self) -> None:
+        """Sets the path's time zero, which its first datagram does otherwise."""
+    def stall(self, duration_ms: float) -> None:
+        """Whatever enters the path from now on for so long is lost; what is inside comes out."""
+    def report(self) -> dict[str, Any]:
+        """As of now; `mvfstrl.realtime.path.PathReport`. OSError if a log could not be written."""
+    def close(self) -> None: ...
+    def __enter__(self) -> EmulatedPath: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+class Emulator:
+    """Emulated paths under the real clock, driven by a thread of its own (native/emulator)."""
+
+    def __init__(self) -> None: ...
+    def add_path(
+        self,
+        config: dict[str, Any],
+        *,
+        scenario: str | int = 0,
+        seed: int,
+        server: tuple[str, int],
+        listen: str = "127.0.0.1",
+        log: str | None = None,
+    ) -> EmulatedPath:
+        """The path that an environment of this configuration draws for an episode of that seed and scenario.
+        ValueError naming what is wrong; OSError naming the address that cannot be had."""
+    def close(self) -> None: ...
+    def __enter__(self) -> Emulator: ...
+    def __exit__(self, *exc: object) -> None: ...
+
 GUARD_REASONS: tuple[str, ...]
 """Why a guard may take over from a policy."""
 

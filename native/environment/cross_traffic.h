@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
+#include "common/delay_histogram.h"
 #include "common/rng.h"
 #include "environment/config.h"
-#include "environment/delay_histogram.h"
 #include "environment/flow.h"
 #include "path/packet.h"
 #include "path/tally.h"

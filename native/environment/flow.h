@@ -6,11 +6,11 @@
 #include <optional>
 #include <utility>
 
+#include "common/delay_histogram.h"
+#include "common/ring.h"
 #include "environment/ack_ring.h"
 #include "environment/config.h"
-#include "environment/delay_histogram.h"
 #include "path/packet.h"
-#include "path/ring.h"
 #include "path/tally.h"
 #include "transport/receiver.h"
 #include "transport/sender.h"

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/rng.h"
 #include "environment/config.h"
 #include "path/config.h"
 #include "path/trace.h"
@@ -21,6 +22,11 @@ struct EpisodePath {
   DirectionConfig downlink;   // ACKs
   std::int64_t overhead_bytes = 28;
 };
+
+// The random streams of an episode's two links, for whoever plays the path: in real time, too, the same seed
+// is the same weather.
+inline Rng data_rng(std::uint64_t episode_seed) { return Rng(episode_seed, 101); }
+inline Rng ack_rng(std::uint64_t episode_seed) { return Rng(episode_seed, 102); }
 
 // Draws paths. Every draw has a random stream of its own, so a changed knob leaves the other draws as they
 // were. Immutable after construction and shared by environments: traces are read once.

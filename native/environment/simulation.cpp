@@ -9,7 +9,8 @@
 namespace mvfstrl {
 namespace {
 
-enum Stream : std::uint64_t { kDataStream = 101, kAckStream, kFlowStream, kControllerStream, kCrossStream };
+// 101 and 102 are the path's (scenario.h).
+enum Stream : std::uint64_t { kFlowStream = 103, kControllerStream, kCrossStream };
 
 ControllerConfig controller_of(const SchemeConfig& scheme) {
   return std::visit(
@@ -33,9 +34,13 @@ std::unique_ptr<CongestionController> make_controller(const FlowConfig& flow, co
 }
 
 Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits,
-                   Rng rng) {
-  return Sender(transport, make_controller(flow, limits, transport.window, rng.fork(kControllerStream)),
-                flow.app, TimePoint::zero() + flow.start, rng);
+                   Rng rng, Rng controller_rng) {
+  return Sender(transport, make_controller(flow, limits, transport.window, controller_rng), flow.app,
+                TimePoint::zero() + flow.start, rng);
+}
+
+Rng flow_rng(std::uint64_t episode_seed, std::size_t flow) {
+  return Rng(episode_seed, kFlowStream).fork(flow);
 }
 
 // `part` of `total`, where `total` splits as numerator : denominator - numerator.
@@ -55,11 +60,15 @@ Tally waiting(const Ring<Flow::Delayed>& line) {
 
 }  // namespace
 
+Rng controller_rng(std::uint64_t episode_seed, std::size_t flow) {
+  return flow_rng(episode_seed, flow).fork(kControllerStream);
+}
+
 Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& flows,
                        const TransportConfig& transport, const WindowLimits& agent_limits,
                        std::uint64_t episode_seed, const std::vector<CrossTrafficConfig>& cross_traffic)
-    : data_(path.uplink, Direction::Order::kLinkLossDelay, Rng(episode_seed, kDataStream)),
-      acks_(path.downlink, Direction::Order::kDelayLossLink, Rng(episode_seed, kAckStream)),
+    : data_(path.uplink, Direction::Order::kLinkLossDelay, data_rng(episode_seed)),
+      acks_(path.downlink, Direction::Order::kDelayLossLink, ack_rng(episode_seed)),
       delay_(path.uplink.delay),
       overhead_bytes_(static_cast<std::uint32_t>(path.overhead_bytes)),
       flow_count_(flows.size()) {
@@ -71,7 +80,7 @@ Simulation::Simulation(const EpisodePath& path, const std::vector<FlowConfig>& f
     const bool agent =
         std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme);
     Sender sender = make_sender(flows[i], transport, agent ? agent_limits : transport.window,
-                                Rng(episode_seed, kFlowStream).fork(i));
+                                flow_rng(episode_seed, i), controller_rng(episode_seed, i));
     flows_.emplace_back(i, std::move(sender), transport, flows[i], empty_rtt);
   }
   if (!cross_traffic.empty()) {

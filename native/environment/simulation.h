@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
+#include "common/delay_histogram.h"
 #include "environment/config.h"
 #include "environment/cross_traffic.h"
-#include "environment/delay_histogram.h"
 #include "environment/flow.h"
 #include "environment/scenario.h"
 #include "path/direction.h"
@@ -24,6 +24,9 @@ struct PathCounters {
   DirectionCounters counters;
   Tally inside;
 };
+
+// What a flow's controller draws lots with.
+Rng controller_rng(std::uint64_t episode_seed, std::size_t flow);
 
 class Simulation {
  public:

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "path/ring.h"
+#include "common/ring.h"
 
 namespace mvfstrl {
 

@@ -70,22 +70,11 @@ Packet Detour::take() {
   return (late ? late_ : steady_).pop().packet;
 }
 
-Tally Detour::inside() const {
-  Tally total;
-  for (const Ring<Held>* ring : {&steady_, &late_}) {
-    for (std::size_t i = 0; i < ring->size(); ++i) total.add((*ring)[i].packet.size_bytes);
-  }
-  return total;
-}
-
 Tally Detour::copies_inside() const {
   Tally total;
-  for (const Ring<Held>* ring : {&steady_, &late_}) {
-    for (std::size_t i = 0; i < ring->size(); ++i) {
-      const Packet& packet = (*ring)[i].packet;
-      if (packet.copy) total.add(packet.size_bytes);
-    }
-  }
+  visit_inside([&](const Packet& packet) {
+    if (packet.copy) total.add(packet.size_bytes);
+  });
   return total;
 }
 

@@ -2,11 +2,11 @@
 // duplication. See DelayVariation, Reordering and DirectionConfig (config.h).
 #pragma once
 
+#include "common/ring.h"
 #include "common/rng.h"
 #include "common/units.h"
 #include "path/config.h"
 #include "path/packet.h"
-#include "path/ring.h"
 #include "path/tally.h"
 
 namespace mvfstrl {
@@ -29,7 +29,13 @@ class Detour {
   // Needs next() <= now.
   Packet take();
 
-  Tally inside() const;
+  // Calls visit(packet) for each packet inside.
+  template <class Visit>
+  void visit_inside(Visit visit) const {
+    for (const Ring<Held>* ring : {&steady_, &late_}) {
+      for (std::size_t i = 0; i < ring->size(); ++i) visit((*ring)[i].packet);
+    }
+  }
   Tally copies_inside() const;
   std::size_t capacity_bytes() const { return steady_.capacity_bytes() + late_.capacity_bytes(); }
 

@@ -152,11 +152,9 @@ bool Direction::run_into_detour(TimePoint now) {
 }
 
 Tally Direction::inside() const {
-  Tally total{queue_.packets(), queue_.bytes()};
-  for (std::size_t i = 0; i < before_.size(); ++i) total.add(before_[i].size_bytes);
-  for (std::size_t i = 0; i < link().departed(); ++i) total.add(link().departed(i).size_bytes);
-  if (wire_busy_) total.add(link().sending().size_bytes);
-  return detour_ ? total + detour_->inside() : total;
+  Tally total;
+  visit_inside([&](const Packet& packet) { total.add(packet.size_bytes); });
+  return total;
 }
 
 ByteCount Direction::offered_bytes(TimePoint now) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/ring.h"
 #include "common/rng.h"
 #include "common/units.h"
 #include "path/config.h"
@@ -24,7 +25,6 @@
 #include "path/packet.h"
 #include "path/queue.h"
 #include "path/rate_schedule.h"
-#include "path/ring.h"
 #include "path/tally.h"
 
 namespace mvfstrl {
@@ -86,6 +86,15 @@ class Direction {
   // What is in the queue, on the wire and in the delay, counted afresh (linear in it: for checks and
   // reports).
   Tally inside() const;
+  // Calls visit(packet) for each of them, duplicates included.
+  template <class Visit>
+  void visit_inside(Visit visit) const {
+    for (std::size_t i = 0; i < before_.size(); ++i) visit(before_[i]);
+    for (std::int64_t i = 0; i < link().packets(); ++i) visit(link()[static_cast<std::size_t>(i)]);
+    if (wire_busy_) visit(link().sending());
+    for (std::size_t i = 0; i < link().departed(); ++i) visit(link().departed(i));
+    if (detour_) detour_->visit_inside(visit);
+  }
   // Those of them that are duplicates.
   Tally copies_inside() const { return detour_ ? detour_->copies_inside() : Tally{}; }
   // What the link could have carried from time zero to `now`, which counts as a call.

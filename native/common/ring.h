@@ -15,6 +15,7 @@ class Ring {
   std::size_t size() const { return tail_ - head_; }
   const T& front() const { return slots_[head_ & mask_]; }
   // 0 is the front.
+  T& operator[](std::size_t index) { return slots_[(head_ + index) & mask_]; }
   const T& operator[](std::size_t index) const { return slots_[(head_ + index) & mask_]; }
 
   // Returns the new element; the reference holds until the next push.

@@ -1,4 +1,4 @@
-#include "environment/delay_histogram.h"
+#include "common/delay_histogram.h"
 
 #include <gtest/gtest.h>
 

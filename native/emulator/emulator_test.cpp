@@ -1,0 +1,159 @@
+#include "emulator/emulator.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "emulator/test_endpoint.h"
+
+namespace mvfstrl {
+namespace {
+
+EmulatedPathConfig path_to(const TestEndpoint& server, double mbps = 12, std::int64_t delay_ms = 10) {
+  DirectionConfig direction{.rate = ConstantRate{Bandwidth::from_mbps(mbps)},
+                            .delay = Duration::from_ms(delay_ms)};
+  EmulatedPathConfig config;
+  config.name = "test";
+  config.data = config.acks = direction;
+  config.listen = Address::parse("127.0.0.1");
+  config.server = server.address();
+  return config;
+}
+
+PathReport report_of(Emulator& emulator, EmulatedPath* path) {
+  return emulator.with([&] { return path->report(monotonic_now()); });
+}
+
+Address client_address(Emulator& emulator, EmulatedPath* path) {
+  return emulator.with([&] { return path->client_address(); });
+}
+
+TEST(Emulator, RelaysBothWaysAfterTheDelay) {
+  TestEndpoint server, client;
+  Emulator emulator;
+  EmulatedPath* path = emulator.add(path_to(server));
+  const TimePoint sent = monotonic_now();
+  client.send("question", client_address(emulator, path));
+  const auto question = server.receive();
+  ASSERT_TRUE(question);
+  EXPECT_EQ(question->text, "question");
+  EXPECT_GE(monotonic_now() - sent, Duration::from_ms(10));
+  server.send("answer", question->sender);
+  const auto answer = client.receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->text, "answer");
+  EXPECT_GE(monotonic_now() - sent, Duration::from_ms(20));
+
+  const PathReport report = report_of(emulator, path);
+  EXPECT_EQ(report.data.delivered, (Tally{1, 8 + 28}));
+  EXPECT_EQ(report.acks.delivered, (Tally{1, 6 + 28}));
+  EXPECT_EQ(report.data.link_bytes, ByteCount(8 + 28));
+  EXPECT_EQ(report.lateness.count(), 2u);
+}
+
+TEST(Emulator, SerialisesAtTheLinksRate) {
+  TestEndpoint server, client;
+  Emulator emulator;
+  EmulatedPath* path = emulator.add(path_to(server, 8, 0));  // 1 ms for 1000 bytes
+  const std::string full(1000 - 28, 'x');
+  const Address to = client_address(emulator, path);
+  const TimePoint sent = monotonic_now();
+  for (int i = 0; i < 50; ++i) client.send(full, to);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(server.receive());
+  EXPECT_GE(monotonic_now() - sent, Duration::from_ms(50));
+  const PathReport report = report_of(emulator, path);
+  // The k-th waits for those before it: 1 to 50 ms, less what sending took.
+  EXPECT_NEAR(report.data.sojourn.percentile(1).to_ms(), 50, 10);
+  EXPECT_EQ(report.data.delivered.packets, 50);
+}
+
+TEST(Emulator, TellsFaultsApartAndGoesOn) {
+  std::optional<TestEndpoint> server(std::in_place);
+  TestEndpoint client;
+  Emulator emulator;
+  EmulatedPath* path = emulator.add(path_to(*server, 12, 0));
+  const Address to = client_address(emulator, path);
+  const Address server_address = server->address();
+  server.reset();  // its port refuses from now on
+  for (int i = 0; i < 3; ++i) {
+    client.send("lost", to);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  client.send(std::string(kMaxDatagramBytes + 1, 'x'), to);
+  server.emplace(server_address);
+  client.send("heard", to);
+  const auto heard = server->receive();
+  ASSERT_TRUE(heard);
+  EXPECT_EQ(heard->text, "heard");
+  const PathReport report = report_of(emulator, path);
+  EXPECT_EQ(report.faults.oversized, 1);
+  EXPECT_EQ(report.data.sent.packets, 4);
+}
+
+TEST(Emulator, LosesWhatComesWhileStalled) {
+  TestEndpoint server, client;
+  Emulator emulator;
+  EmulatedPath* path = emulator.add(path_to(server, 12, 0));
+  const Address to = client_address(emulator, path);
+  client.send("before", to);
+  ASSERT_TRUE(server.receive());
+  emulator.with([&] { path->stall(monotonic_now() + Duration::from_ms(100)); });
+  client.send("during", to);
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  client.send("after", to);
+  const auto next = server.receive();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->text, "after");
+  EXPECT_EQ(report_of(emulator, path).faults.stalled, 1);
+}
+
+TEST(Emulator, ErrorsNameTheAddress) {
+  TestEndpoint server;
+  Emulator emulator;
+  EmulatedPathConfig taken = path_to(server);
+  taken.listen = server.address();
+  try {
+    emulator.add(taken);
+    FAIL() << "a port was used twice";
+  } catch (const std::system_error& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot listen on " + server.address().text()),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(Emulator, ManyPathsFromManyThreads) {
+  Emulator emulator;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&emulator] {
+      TestEndpoint server, client;
+      for (int round = 0; round < 3; ++round) {
+        EmulatedPath* path = emulator.add(path_to(server, 12, 1));
+        const Address to = client_address(emulator, path);
+        for (int k = 0; k < 10; ++k) client.send("x", to);
+        for (int k = 0; k < 10; ++k) EXPECT_TRUE(server.receive());
+        EXPECT_EQ(report_of(emulator, path).data.delivered.packets, 10);
+        emulator.remove(path);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+TEST(Emulator, RefusesWorkOnceClosed) {
+  TestEndpoint server;
+  Emulator emulator;
+  emulator.add(path_to(server));
+  emulator.close();
+  emulator.close();
+  EXPECT_THROW(emulator.add(path_to(server)), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace mvfstrl

@@ -1,0 +1,48 @@
+#include "emulator/send_batch.h"
+
+#include <cassert>
+#include <cerrno>
+
+namespace mvfstrl {
+
+SendBatch::SendBatch() {
+  for (std::size_t i = 0; i < kSize; ++i) {
+    messages_[i].msg_hdr.msg_iov = &buffers_[i];
+    messages_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+void SendBatch::add(Datagram& datagram, TimePoint due) {
+  assert(!full());
+  buffers_[size_] = {.iov_base = datagram.bytes.data(), .iov_len = datagram.size};
+  due_[size_++] = due;
+}
+
+std::int64_t SendBatch::write(const UdpSocket& socket, const Address* to) {
+  for (std::size_t i = 0; i < size_; ++i) {
+    // sendmsg() does not change the name; its type only says so.
+    messages_[i].msg_hdr.msg_name = to != nullptr ? const_cast<sockaddr*>(to->get()) : nullptr;
+    messages_[i].msg_hdr.msg_namelen = to != nullptr ? to->size() : 0;
+  }
+  std::int64_t refused = 0;
+  bool again = false;
+  for (std::size_t done = 0; done < size_;) {
+    const auto left = static_cast<unsigned>(size_ - done);
+    const int sent = sendmmsg(socket.fd(), &messages_[done], left, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+      done += static_cast<std::size_t>(sent);
+      again = false;
+    } else if ((errno == EINTR || errno == ECONNREFUSED) && !again) {
+      again = true;  // what an earlier datagram met is reported here: this one has not been tried
+    } else {
+      ++refused;
+      ++done;
+      again = false;
+    }
+  }
+  written_ = size_;
+  size_ = 0;
+  return refused;
+}
+
+}  // namespace mvfstrl
