@@ -218,6 +218,9 @@ class Emulator:
     ) -> EmulatedPath:
         """The path that an environment of this configuration draws for an episode of that seed and scenario.
         ValueError naming what is wrong; OSError naming the address that cannot be had."""
+    @property
+    def has_priority(self) -> bool:
+        """Whether its thread goes before the host's other work, which takes root or CAP_SYS_NICE."""
     def close(self) -> None: ...
     def __enter__(self) -> Emulator: ...
     def __exit__(self, *exc: object) -> None: ...

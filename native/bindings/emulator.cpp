@@ -221,6 +221,7 @@ void bind_emulator(py::module_& module) {
       .def(py::init<>())
       .def("add_path", &add_path, py::arg("config"), py::kw_only(), py::arg("scenario") = 0, py::arg("seed"),
            py::arg("server"), py::arg("listen") = "127.0.0.1", py::arg("log") = py::none())
+      .def_property_readonly("has_priority", &Emulator::has_priority)
       .def("close", &Emulator::close, py::call_guard<py::gil_scoped_release>())
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](Emulator& emulator, const py::args&) {

@@ -47,6 +47,9 @@ class Emulator {
     return result.get();
   }
 
+  // Whether the loop goes before the host's other work (SCHED_RR), which takes root or CAP_SYS_NICE.
+  bool has_priority() const { return has_priority_; }
+
   // Ends the loop and all paths. Idempotent.
   void close();
 
@@ -71,6 +74,7 @@ class Emulator {
   std::mutex mutex_;  // guards the next two
   std::vector<std::function<void()>> tasks_;
   bool open_ = true;
+  bool has_priority_ = false;  // set once, at the start
 
   // The loop's own.
   bool running_ = true;
