@@ -39,7 +39,7 @@ INCLUDES: dict[str, set[str]] = {
         "environment",
         "emulator",
     },
-    "bench": {"common", "congestion", "observe", "path", "transport", "environment"},
+    "bench": {"common", "congestion", "observe", "path", "transport", "environment", "emulator"},
 }
 
 # Python: package -> packages of this repository that it must not import.

@@ -58,6 +58,9 @@ GOALS: dict[str, float] = {
     "decision_us_p99_h512_mlp_fp32": 60,
     "decision_us_p50_h512_lstm_fp32": 150,
     "decision_us_p99_h512_lstm_fp32": 300,
+    "emulator_mbps_one_path": 1_000,
+    "emulator_lateness_p99_40_paths": 2,
+    "emulator_paths_12mbps": 40,
 }
 TOLERANCE = 0.02
 """By which a count may exceed the recorded one: a compiler's patch release moves some by less."""
@@ -84,6 +87,11 @@ PARTS: dict[str, Part] = {
     "policy": Part(
         "one decision: the native kernel beside TorchScript, AOTInductor and onnxruntime",
         (sys.executable, "tools/bench_policy.py"),
+    ),
+    "emulator": Part(
+        "the real-time path emulator: one fast path, many slow ones",
+        (str(PROGRAMS / "emulator_bench"),),
+        builds=True,
     ),
     "train": Part(
         "training from end to end", (*MODULE, "mvfstrl.bench_train", "--json", "--precision", "both")

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -126,6 +127,13 @@ void Emulator::arm(TimePoint next) {
   timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
+void Emulator::rest() {
+  const TimePoint until = clock_.now() + kRest;
+  if (until <= monotonic_now()) return;
+  const timespec wake{.tv_sec = until.ns() / 1'000'000'000, .tv_nsec = until.ns() % 1'000'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, nullptr);
+}
+
 int Emulator::wait() {
   const auto size = static_cast<int>(events_.size());
   const TimePoint next = next_event();
@@ -150,7 +158,9 @@ void Emulator::serve(std::uint64_t tag) {
 }
 
 void Emulator::run() {
+  prctl(PR_SET_TIMERSLACK, 1);  // ns: sleep no longer than asked for
   while (running_) {
+    rest();
     const int count = wait();
     bool tasks = false;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {

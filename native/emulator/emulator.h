@@ -56,6 +56,9 @@ class Emulator {
  private:
   // 256 MB of datagrams, over all paths.
   static constexpr std::size_t kDatagrams = 1 << 17;
+  // Rounds of the loop begin at least so far apart: each costs some system calls, whether it moves one
+  // datagram or many, and arrivals lose nothing by waiting, as the kernel stamps them.
+  static constexpr Duration kRest = Duration::from_us(100);
   // The timer and the tasks.
   static constexpr std::size_t kOwnEvents = 2;
 
@@ -64,6 +67,7 @@ class Emulator {
   void watch(int fd, std::uint64_t tag);
   void run();
   void run_tasks();
+  void rest();
   // Waits until something is to be done; returns how many entries of events_ say what.
   int wait();
   void serve(std::uint64_t tag);
