@@ -99,7 +99,7 @@ class Benchmark:
         cfg = self._cfg
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
-        tasks = Tasks(worker_threads(cfg.test.threads, available_cores(os.environ), os.environ))
+        tasks = Tasks(self._threads())
         with _one_torch_thread(), bar:
             self._meter = _Meter(bar, bar.add_task("test", total=0.0), tasks, _expected_steps(cfg))
             for scenario in cfg.env.scenarios:
@@ -109,6 +109,9 @@ class Benchmark:
                     else:
                         self._begin(tasks, make_cell(cfg, scheme, scenario))
             tasks.run()
+
+    def _threads(self) -> int:
+        return worker_threads(self._cfg.test.threads, available_cores(os.environ), os.environ)
 
     def _begin(self, tasks: Tasks, cell: Cell) -> None:
         key = cell.key()
@@ -158,7 +161,7 @@ class Benchmark:
             tasks.add(partial(find_oracle, self._cfg, scenario, progress=meter), searched)
 
 
-def _play_share(cell: Cell, seeds: Sequence[int], series: int, meter: _Share) -> dict[str, Any]:
+def _play_share(cell: Cell, seeds: Sequence[int], series: int, meter: Share) -> dict[str, Any]:
     """The part of a cell's content that these episodes make; the first `series` of them with time series."""
     scheme = cell.scheme
     go = partial(play, cell.config, seeds, job=cell.job, policy=scheme.policy, progress=meter)
@@ -211,21 +214,24 @@ class _Meter:
     tasks: Tasks
     expected_steps: float
 
-    def share(self, label: str, episodes: int) -> _Share:
+    def share(self, label: str, episodes: int) -> Share:
         total = self.bar.tasks[0].total or 0.0
         self.bar.update(self.task, total=total + episodes)
-        return _Share(self, label, float(episodes))
+        return Share(self, label, float(episodes))
 
 
-class _Share:
+class Share:
     """What one task adds to the bar."""
 
     def __init__(self, meter: _Meter, label: str, episodes: float) -> None:
         self._meter, self._label, self._left, self._episodes = meter, label, episodes, episodes
 
     def __call__(self, steps: int) -> None:
+        self.reach(min(steps / self._meter.expected_steps, 1.0))
+
+    def reach(self, fraction: float) -> None:
+        """So much of the task is done. Raises where it is to end."""
         self._meter.tasks.check()
-        fraction = min(steps / self._meter.expected_steps, 1.0)
         self._advance(self._left - self._episodes * (1.0 - fraction))
 
     def done(self) -> None:

@@ -63,7 +63,7 @@ def evaluate(
     """Plays what is not yet played, writes results.parquet, series.parquet and comparison.png into `folder`,
     prints the table."""
     console = console or Console()
-    benchmark = Benchmark(cfg, CellStore(folder / "cells", logger.warning), console)
+    benchmark = _benchmark(cfg, folder, console)
     try:
         benchmark.play(schemes)
         if cfg.test.qlog:
@@ -74,6 +74,15 @@ def evaluate(
             _report(cfg, schemes, benchmark, folder, console)
         raise
     return _report(cfg, schemes, benchmark, folder, console)
+
+
+def _benchmark(cfg: Config, folder: Path, console: Console) -> Benchmark:
+    store = CellStore(folder / "cells", logger.warning)
+    if cfg.realtime.host == "virtual":
+        return Benchmark(cfg, store, console)
+    from pantheon.realtime import RealtimeBenchmark
+
+    return RealtimeBenchmark(cfg, folder, store, console)
 
 
 def _report(
@@ -87,13 +96,19 @@ def _report(
     write_results(
         series_frame(s for content in contents for s in content["series"]), folder / "series.parquet"
     )
-    if cfg.mode is Mode.test_local:
+    if cfg.mode is Mode.test_local or cfg.policy == "local":
         fallbacks = fallbacks_frame(row for content in contents for row in content["fallbacks"])
         write_results(fallbacks, folder / "fallbacks.parquet")
     summaries = summarise(table)
     figures.comparison(summaries, folder / "comparison.png")
     print_comparison(summaries, normalised_scores(table), cfg.agent.name, console)
-    for line in guard_lines(table):
+    lines = list(guard_lines(table))
+    if cfg.realtime.host != "virtual":
+        from pantheon.realtime import late_lines, write_latencies
+
+        write_latencies(contents, folder)
+        lines += late_lines(table)
+    for line in lines:
         console.print(line)
     console.print(f"results: {folder / 'results.parquet'}, figure: {folder / 'comparison.png'}")
     return table

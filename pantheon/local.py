@@ -31,6 +31,7 @@ class LocalPolicy:
     """An exported policy and its guard."""
 
     model: PolicyModel
+    path: Path
     guard: dict[str, Any]
     jobs: tuple[int, ...]
     """By the number of a scenario in the test, the index that it had in training, -1 for none."""
@@ -88,7 +89,7 @@ def local(name: str, checkpoint: Path | str, cfg: Config, run: RunDirectory, key
     history, actions = offered(name, described["config"], described["spec"], cfg, where)
     trained_on = described["jobs"] if model.network["job_inputs"] else []
     jobs = tuple(trained_on.index(s) if s in trained_on else -1 for s in cfg.env.scenarios)
-    policy = LocalPolicy(model, native_guard(cfg), jobs)
+    policy = LocalPolicy(model, path, native_guard(cfg), jobs)
     identity = hashlib.sha256(path.read_bytes()).hexdigest()
     identity += f" {model.instructions} {json.dumps(policy.guard, sort_keys=True)}"
     return Scheme(name, ImpalaConfig(), policy, identity, history, actions)

@@ -27,6 +27,16 @@ METRICS = (
     "loss",
     "queue_loss",
 )
+REALTIME = (
+    "late",
+    "lateness_p99_ms",
+    "sender_late_p99_ms",
+    "receiver_late_p99_ms",
+    "handshake_ms",
+    "decision_latency_p50_ms",
+    "decision_latency_p99_ms",
+)
+"""Further columns of episodes that were played in real time."""
 KEYS = ("scheme", "scenario", "seed", "flow")
 REWARD_TERMS = ("reward_throughput", "reward_delay", "reward_loss")
 """What `reward` is the sum of; NaN where it was not recorded, as that of what is computed and not played."""
@@ -151,7 +161,9 @@ def series_frame(series: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    rows = list(rows)
+    real = REALTIME if any(REALTIME[0] in row for row in rows) else ()
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *real])
     whole = ("steps", "skipped_observations", *GUARD[:-1])
     types = {"seed": "uint64", "flow": "int32", "fallback_share": "float64"} | dict.fromkeys(
         REWARD_TERMS, "float64"

@@ -34,13 +34,20 @@ SHUFFLED = " (shuffled)"
 
 
 @dataclass(frozen=True)
+class ServedPolicy:
+    """The policy of whoever serves it there; policy=rpc."""
+
+    server: str
+
+
+@dataclass(frozen=True)
 class Scheme:
     """A competitor under the name that results give it."""
 
     name: str
     agent: AgentConfig
     """What drives the observed flow."""
-    policy: Policy | LocalPolicy | None = None
+    policy: Policy | LocalPolicy | ServedPolicy | None = None
     """Where the agent learns: asked for every action, or what plays by itself."""
     identity: str = ""
     """Tells a policy from any other by what it learnt."""
@@ -85,6 +92,10 @@ def agent_under_test(cfg: Config, run: RunDirectory) -> Scheme:
     """A learner's policy comes from `checkpoint`, or from the run that the test ends."""
     if cfg.agent.name in SCHEMES:
         return Scheme(cfg.agent.name, cfg.agent)
+    if cfg.policy == "rpc":
+        assert cfg.realtime.server is not None
+        served = ServedPolicy(cfg.realtime.server)
+        return Scheme(cfg.agent.name, ImpalaConfig(), served, f"served by {served.server}")
     from mvfstrl.config import Mode
 
     if cfg.mode is Mode.train:  # the test that ends it; `checkpoint` is what it started from
@@ -98,7 +109,7 @@ def learnt(name: str, checkpoint: Path | str, cfg: Config, run: RunDirectory, ke
     """The policy of a checkpoint as the mode plays it: by PyTorch, or exported and native."""
     from mvfstrl.config import Mode
 
-    if cfg.mode is not Mode.test_local:
+    if not (cfg.mode is Mode.test_local or cfg.policy == "local"):
         return trained(name, checkpoint, cfg, key)
     from pantheon.local import local
 

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from mvfstrl.agents.base import AgentConfig
+from mvfstrl.config.actors import ActorsConfig
 from mvfstrl.native_defaults import native, native_range
 
 
@@ -133,8 +134,8 @@ class EnvConfig:
     cross_traffic: list[dict[str, Any]] = field(default_factory=list)
     """What else crosses the data link: `{kind: constant, mbps: 3, ...}` each, or on_off, poisson_flows."""
     action_delay_ms: Any = field(default_factory=native("action_delay.ms"))
-    """From the close of an observation to its action's effect: a number, `[low, high]` or a list of measured
-    delays, `{samples: [...]}`."""
+    """From the close of an observation to its action's effect: a number, `[low, high]`, a list of measured
+    delays, `{samples: [...]}`, or `from:FILE` that has them."""
     episode_ms: float = field(default_factory=native("episode_ms"))
 
 
@@ -346,19 +347,7 @@ class RealtimeConfig:
     qlog: bool = False
     """Keeps aioquic's own qlog of every connection: `qlog/SCHEME/SCENARIO-SEED.qlog`."""
     log_links: bool = False
-    """Keeps a mahimahi log of every data link: `links/SCHEME/SCENARIO-SEED.log`."""
-
-
-@dataclass
-class ActorsConfig:
-    """The simulated environments that gather experience."""
-
-    simulated: int = 64
-    """Environments in all."""
-    groups: int = 2
-    """Sets that take turns: while one waits for its actions the others are stepped."""
-    threads: int = 0
-    """Native worker threads, of each rank; 0: one a core."""
+    """Keeps mahimahi logs of every path: `links/SCHEME/SCENARIO-SEED.uplink.log`, `.downlink.log`."""
 
 
 @dataclass

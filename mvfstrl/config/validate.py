@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mvfstrl.agents.impala import config as impala
 from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.config.actors import check_actors
 from mvfstrl.config.native_config import native_config, native_guard
 from mvfstrl.config.schema import Config, Mode
 from mvfstrl.errors import ConfigError, MissingExtraError
@@ -23,6 +24,7 @@ TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle", "omniscient")
 def validate(cfg: Config, run: Path) -> None:
     """Raises `ConfigError` for the first problem found. `run`: the run directory."""
     _check_numbers(cfg)
+    check_actors(cfg)
     _check_objective(cfg)
     _check_mode(cfg, run)
     _check_agent(cfg)
@@ -53,14 +55,7 @@ def _check_numbers(cfg: Config) -> None:
     _need(cfg.total_steps >= 1, "total_steps", "at least 1", cfg.total_steps)
     _need(0 <= cfg.seed < 2**63, "seed", "0 or more, below 2^63", cfg.seed)
     _need(cfg.history.length >= 1, "history.length", "at least 1", cfg.history.length)
-    _need(cfg.actors.simulated >= 1, "actors.simulated", "at least 1", cfg.actors.simulated)
-    _need(cfg.actors.groups >= 1, "actors.groups", "at least 1", cfg.actors.groups)
-    if cfg.actors.simulated % cfg.actors.groups:
-        raise ConfigError(
-            f"actors.simulated: {cfg.actors.simulated} do not split into {cfg.actors.groups} equal groups"
-        )
     _need(cfg.ranks.timeout_s > 0, "ranks.timeout_s", "above 0", cfg.ranks.timeout_s)
-    _need(cfg.actors.threads >= 0, "actors.threads", "0 (one a core) or more", cfg.actors.threads)
     _need(
         re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device) is not None,
         "device",
@@ -168,6 +163,7 @@ def _check_mode(cfg: Config, run: Path) -> None:
         cfg.mode is not Mode.train
         and not classic
         and cfg.checkpoint is None
+        and cfg.policy != "rpc"
         and not (run / "checkpoints").is_dir()
     ):
         raise ConfigError(

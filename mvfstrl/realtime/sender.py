@@ -39,6 +39,9 @@ class Sender(QuicConnectionProtocol):
         self.lateness = Lateness()
         self.ended: str | None = None
         """Why the connection is over, if it is."""
+        self.latencies_ms: list[float] = []
+        """From each question to its answer."""
+        self._asked_at = 0.0
         self._hosted: HostedConnection | None = None
         self._policy: AskedPolicy | None = None
         self._stream = -1
@@ -50,7 +53,7 @@ class Sender(QuicConnectionProtocol):
         """The hosted connection's time zero is the event loop's `began`; data flows from now on."""
         self._hosted, self._policy = hosted, policy
         self.recovery.attach(hosted, began)
-        hosted.start(self._now_ns())
+        hosted.start(self.now_ns())
         sample = self.recovery.latest_rtt()
         if sample is not None:  # the handshake's
             hosted.rtt_sample(round(sample * NANOSECONDS), 0)
@@ -67,10 +70,19 @@ class Sender(QuicConnectionProtocol):
         assert hosted is not None
         if self._window_timer is not None:
             self._window_timer.cancel()
-        hosted.finish(self._now_ns())
+        hosted.finish(self.now_ns())
         if self._policy is not None:
             self._policy.end(hosted.observation, cast("Step", hosted.step()))
         self._hosted = self._policy = None
+
+    def leave(self) -> None:
+        """Says goodbye, and waits for nobody."""
+        self.close()
+        for timer in (self._timer, self._window_timer):
+            if timer is not None:
+                timer.cancel()
+        assert self._transport is not None
+        self._transport.close()
 
     # What wakes a connection: a datagram, aioquic's timer, the end of a window, an answer.
 
@@ -108,7 +120,8 @@ class Sender(QuicConnectionProtocol):
             return
         action = self._policy.poll()
         if action is not None:
-            self._hosted.answer(self._now_ns(), action)
+            self.latencies_ms.append(1000.0 * (self._loop.time() - self._asked_at))
+            self._hosted.answer(self.now_ns(), action)
             self._after_events()
             self.transmit()
 
@@ -125,9 +138,10 @@ class Sender(QuicConnectionProtocol):
         hosted = self._hosted
         if hosted is None:
             return
-        now = self._now_ns()
+        now = self.now_ns()
         hosted.flush(now)
         if hosted.poll(now) and self._policy is not None:
+            self._asked_at = self._loop.time()
             self._policy.ask(hosted.observation, cast("Step", hosted.step()))
         self._arm_window(hosted)
 
@@ -152,7 +166,8 @@ class Sender(QuicConnectionProtocol):
         stream = self._quic._streams.get(self._stream)
         return 0 if stream is None else stream.sender.highest_offset
 
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """Since the hosted connection's time zero."""
         return self.recovery.control.ns(self._loop.time())
 
     def quic_event_received(self, event: QuicEvent) -> None:

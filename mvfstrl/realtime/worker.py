@@ -1,0 +1,216 @@
+"""A process that plays real-time episodes for another one, which answers for the policy.
+
+A sender shares its interpreter with nothing else: several connections at once are several processes, and a
+policy's arithmetic runs in the process that started them. Between the two goes a pipe of plain tuples:
+`Task`, then questions and answers, then ("done", report) or ("failed", text).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mvfstrl.errors import MvfstrlError
+from mvfstrl.realtime.episode import RealtimeHost
+from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.policy import AskedPolicy, Floats, Step
+
+if TYPE_CHECKING:
+    from mvfstrl.rpc.client import RemotePolicy
+
+SERVER_S = 15.0  # until the policy server must have answered
+ENDED = (EOFError, OSError)  # what a pipe raises whose other end is gone
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """An exported policy that the connection plays by itself."""
+
+    path: str
+    instructions: str
+    guard: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RemoteServer:
+    """The policy server that answers instead of the process that started the worker."""
+
+    address: str
+    scenarios: tuple[str, ...]
+    """Of the test, as their numbers count them."""
+    token_file: str | None = None
+    tls_ca: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One episode."""
+
+    config: dict[str, Any]
+    seed: int
+    job: int = -1
+    asks: bool = False
+    """Whether a policy answers, here by questions through the pipe, or `remote`'s."""
+    local: LocalModel | None = None
+    remote: RemoteServer | None = None
+    log: Path | None = None
+    qlog: Path | None = None
+
+
+class PipedPolicy:
+    """An `AskedPolicy` whose answers come through a pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._open = 0  # questions whose answer has not come, the void ones too
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        asyncio.get_running_loop().add_reader(self._pipe.fileno(), wake)
+
+    def ask(self, observation: Floats, step: Step) -> None:
+        self._open += 1
+        self._pipe.send(("ask", observation.tobytes(), step))
+
+    def poll(self) -> int | None:
+        if not self._pipe.poll():
+            return None
+        self._open -= 1
+        return int(self._pipe.recv())
+
+    def end(self, observation: Floats, step: Step) -> None:
+        asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+        for _ in range(self._open):  # void, but not to be taken for the next episode's
+            self._pipe.recv()
+        self._open = 0
+
+
+class WorkerProcess:
+    """The other process, as its starter sees it."""
+
+    def __init__(self, folder: Path, packet_size: int) -> None:
+        spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=work, args=(theirs, folder, packet_size))
+        self._process.start()
+        theirs.close()
+
+    def play(
+        self,
+        task: Task,
+        answer: Callable[[Floats, Step], int] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> dict[str, Any]:
+        """The episode's report. `answer` is called for every question, `progress` with the part that is
+        over; what they raise goes through, and leaves a worker that is good for nothing but close()."""
+        try:
+            self._pipe.send(task)
+            while True:
+                kind, *content = self._pipe.recv()
+                if kind == "ask":
+                    assert answer is not None
+                    self._pipe.send(answer(np.frombuffer(content[0], dtype=np.float32), content[1]))
+                elif kind == "progress":
+                    if progress is not None:
+                        progress(content[0])
+                elif kind == "failed":
+                    raise RealtimeError(content[0])
+                else:
+                    report: dict[str, Any] = content[0]
+                    return report
+        except ENDED as error:
+            self._process.join()
+            status = self._process.exitcode
+            raise RealtimeError(f"a sender's process ended with status {status}") from error
+
+    def close(self) -> None:
+        """Ends the process: at once if it is idle, else within a moment of its next word."""
+        self._pipe.close()
+        self._process.join()
+
+
+def work(pipe: Connection, folder: Path, packet_size: int) -> None:
+    """The worker's life: episodes until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    with RealtimeHost(folder, packet_size=packet_size) as host:
+        player = _Player(host, pipe)
+        try:
+            while True:
+                player.play(pipe.recv())
+        except ENDED:
+            pass
+        finally:
+            player.close()
+
+
+def _asking(server: RemoteServer, config: dict[str, Any]) -> RemotePolicy:
+    """A stream to the policy server."""
+    from mvfstrl._native import observation_spec
+    from mvfstrl.rpc.client import RemotePolicy
+    from mvfstrl.rpc.security import Address, ClientSecurity
+
+    address = Address(server.address)
+    security = ClientSecurity.of(address, server.token_file, server.tls_ca)
+    seen = str(observation_spec(config)["hash"])
+    return RemotePolicy(address, security, lambda welcome: seen, scenarios=list(server.scenarios))
+
+
+class _Player:
+    def __init__(self, host: RealtimeHost, pipe: Connection) -> None:
+        self._host, self._pipe = host, pipe
+        self._models: dict[str, Any] = {}
+        self._remotes: dict[RemoteServer, RemotePolicy] = {}
+
+    def play(self, task: Task) -> None:
+        try:
+            report = self._host.play_episode(
+                task.config,
+                seed=task.seed,
+                job=task.job,
+                policy=self._policy(task),
+                model=self._model(task.local),
+                guard=None if task.local is None else task.local.guard,
+                log=task.log,
+                qlog=task.qlog,
+                progress=self._progress,
+            )
+        except (MvfstrlError, ValueError) as error:
+            self._pipe.send(("failed", str(error)))
+        else:
+            self._pipe.send(("done", report))
+
+    def close(self) -> None:
+        for remote in self._remotes.values():
+            remote.close()
+
+    def _progress(self, part: float) -> None:
+        for remote in self._remotes.values():
+            remote.check()
+        self._pipe.send(("progress", part))
+
+    def _policy(self, task: Task) -> AskedPolicy | None:
+        if not task.asks:
+            return None
+        if task.remote is None:
+            return PipedPolicy(self._pipe)
+        if task.remote not in self._remotes:
+            self._remotes[task.remote] = _asking(task.remote, task.config)
+        remote = self._remotes[task.remote]
+        remote.wait_ready(SERVER_S)
+        return remote
+
+    def _model(self, local: LocalModel | None) -> Any:
+        if local is None:
+            return None
+        if local.path not in self._models:
+            from mvfstrl._native import PolicyModel
+
+            self._models[local.path] = PolicyModel(local.path, instructions=local.instructions)
+        return self._models[local.path]
