@@ -31,7 +31,7 @@ from mvfstrl.metrics import read_metrics
 from mvfstrl.outcome import FILE
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.trackers.base import newest_checkpoint
-from mvfstrl.trackers.wandb_files import last_step
+from mvfstrl.trackers.wandb_files import logged_before
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,13 @@ class WandbTracker:
         if reason is not None:
             logger.warning("wandb: offline, %s", reason)
             self._run = self._init(cfg, run, "offline", None)
-        self._make_up(after, run_id(run))
+        latest, count = logged_before(run.path / "wandb", run_id(run))
+        # Left to itself wandb numbers the rows of every offline start from 0, and `wandb sync` sends them so.
+        self._count = max(count, self._run.step)
+        self._make_up(after, latest)
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        # Steps as a metric of their own: wandb's counter begins anew with every offline start.
+        # Steps as a metric of their own: wandb's counter counts rows.
         flat: dict[str, Any] = {"step": step}
         for name, value in metrics.items():
             flat |= (
@@ -78,10 +81,10 @@ class WandbTracker:
         self._send()
 
     def log_figure(self, name: str, image: Path, step: int) -> None:
-        self._run.log({"step": step, name: self._wandb.Image(str(image))})
+        self._put({"step": step, name: self._wandb.Image(str(image))})
 
     def log_table(self, name: str, table: pd.DataFrame, step: int) -> None:
-        self._run.log({"step": step, name: self._wandb.Table(dataframe=table)})
+        self._put({"step": step, name: self._wandb.Table(dataframe=table)})
 
     def log_artifact(self, kind: str, files: Sequence[Path], step: int) -> None:
         """A new version of the run's `kind`; its alias `step-N` says of which moment."""
@@ -101,13 +104,17 @@ class WandbTracker:
         kept = newest_checkpoint(self._folder / "checkpoints")
         covered = -1 if kept is None else kept[1]
         while self._held and self._held[0]["step"] <= covered:
-            self._run.log(self._held.pop(0))
+            self._put(self._held.pop(0))
 
-    def _make_up(self, after: int, identity: str) -> None:
-        """Sends what an earlier start recorded in the run directory, and wandb did not get."""
+    def _put(self, row: dict[str, Any]) -> None:
+        self._run.log(row, step=self._count, commit=True)
+        self._count += 1
+
+    def _make_up(self, after: int, known: int) -> None:
+        """Sends what an earlier start recorded in the run directory, and wandb, which knows the rows up to
+        `known` from files here, did not get."""
         if after < 0:
             return
-        known = last_step(self._folder / "wandb", identity)
         told = self._run.summary.get("step")  # what a server knows
         if isinstance(told, int | float):
             known = max(known, int(told))

@@ -39,6 +39,8 @@ class WandbFile:
     config: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     """In the order of logging, without wandb's own columns (`_step`, `_timestamp`, ...)."""
+    count: int = 0
+    """Of rows as wandb numbers them: one more than the last one's `_step`."""
     system: list[dict[str, float]] = field(default_factory=list)
     """Figures of processor and memory, by wandb's names."""
     artifacts: list[tuple[str, str, list[str]]] = field(default_factory=list)
@@ -69,6 +71,7 @@ def read_file(path: Path) -> WandbFile:
         elif kind == "history":
             row: dict[str, Any] = {}
             _update(row, content.item)
+            run.count = max(run.count, int(row.get("_step", -1)) + 1)
             run.rows.append({key: value for key, value in row.items() if not key.startswith("_")})
         elif kind == "stats":
             run.system.append({item.key: json.loads(item.value_json) for item in content.item})
@@ -82,16 +85,18 @@ def read_file(path: Path) -> WandbFile:
     return run
 
 
-def last_step(folder: Path, run_id: str) -> int:
-    """The latest `step` in all files of a run below `folder`; -1: none."""
-    steps = [-1]
+def logged_before(folder: Path, run_id: str) -> tuple[int, int]:
+    """By all files of a run below `folder`: the latest `step`, -1 for none, and how far wandb has counted."""
+    latest, count = -1, 0
     for path in files_below(folder):
         if path.name == f"run-{run_id}.wandb":
             try:
-                steps += [row["step"] for row in read_file(path).rows if "step" in row]
+                file = read_file(path)
             except WandbFileError:
                 continue
-    return int(max(steps))
+            latest = max([latest, *(int(row["step"]) for row in file.rows if "step" in row)])
+            count = max(count, file.count)
+    return latest, count
 
 
 def _records(path: Path) -> Iterator[Any]:
