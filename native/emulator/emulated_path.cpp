@@ -1,6 +1,7 @@
 #include "emulator/emulated_path.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 
 namespace mvfstrl {
@@ -49,8 +50,9 @@ void EmulatedPath::receive(Side side, const StampClock& clock, ReceiveBatch& arr
   constexpr int kBatches = 8;  // then it is another socket's turn
   TimePoint& read_until = read_until_[static_cast<std::size_t>(side)];
   for (int batch = 0; batch < kBatches; ++batch) {
-    // Below zero: nothing is there, or an earlier write met nobody.
-    const auto count = static_cast<std::size_t>(std::max(0, arrivals.read(from(side))));
+    const int result = arrivals.read(from(side));
+    if (result < 0 && errno == ECONNREFUSED) ++faults_.unsent;  // what became of an earlier write
+    const auto count = static_cast<std::size_t>(std::max(0, result));
     for (std::size_t i = 0; i < count; ++i) {
       read_until = arrivals.arrived(i, clock);
       if (!zero_) start(read_until);

@@ -33,7 +33,7 @@ struct RelayFaults {
   std::int64_t oversized = 0;    // longer than a datagram may be
   std::int64_t overflow = 0;     // came while all memory was in use
   std::int64_t overruns = 0;     // thrown away by the kernel, because the host came too late
-  std::int64_t unsent = 0;       // the system would not take them: nobody listens there
+  std::int64_t unsent = 0;       // came to nobody at the other end, as far as its host told
   std::int64_t unaddressed = 0;  // came from the server before any client was known
 };
 
