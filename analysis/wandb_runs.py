@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -79,7 +80,7 @@ def _project_record(project: str, run: Any, parts: Parts) -> Record:
     if parts.metrics:
         record.metrics = metrics_table(rows)
     if parts.results and (table := _last_table(rows)) is not None:
-        with run.file(table).download(exist_ok=True) as file:
+        with TemporaryDirectory() as folder, run.file(table).download(root=folder) as file:
             record.results = results_table(json.load(file), record)
     return record
 

@@ -289,7 +289,7 @@ class FakeRun:
         assert name == "t.json"
         return self
 
-    def download(self, *, exist_ok: bool) -> io.StringIO:
+    def download(self, *, root: str) -> io.StringIO:
         assert self._table is not None
         return io.StringIO(
             json.dumps({"columns": list(self._table), "data": self._table.to_numpy().tolist()})

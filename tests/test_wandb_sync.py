@@ -3,6 +3,7 @@ client on both ways, against a server of the tests' own."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from mvfstrl.metrics import read_metrics
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.trackers import open_tracker
 from mvfstrl.trackers.wandb import run_id
+from pantheon.results import COLUMNS
 from tests.wandb_server import ENTITY, WandbServer, wandb_server
 
 TRACKING = Path(__file__).resolve().parents[1] / "docs" / "tracking.md"
@@ -95,3 +97,22 @@ def test_a_project_on_a_server_is_loaded(run: RunDirectory, server: WandbServer)
     assert study.metrics["step"].tolist() == [10, 20, 25, 35]
     assert study.metrics["reward"].tolist() == [-10.0, -20.0, -25.0, -35.0]
     assert study.problems.empty
+
+
+def test_a_comparison_is_loaded_without_a_trace(
+    run: RunDirectory, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its table is put on the server by hand: it would go up as an artifact."""
+    sync(run)
+    served, name = server.runs[run_id(run)], "media/table/test/comparison_4_abc.table.json"
+    keys = {"scheme": "impala", "scenario": "lte", "seed": 7, "flow": 0, "flow_scheme": "impala"}
+    row = dict.fromkeys(COLUMNS, 0.5) | keys
+    served.files[name] = json.dumps({"columns": list(row), "data": [list(row.values())]}).encode()
+    told = {"_step": 4, "step": 35, "test/comparison": {"_type": "table-file", "path": name}}
+    served.stream("wandb-history.jsonl", 4, [json.dumps(told)])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    study = load(f"wandb:{ENTITY}/mvfst-rl")
+    assert server.unknown == []
+    assert study.results[["scheme", "seed", "reward"]].to_numpy().tolist() == [["impala", 7, 0.5]]
+    assert list(Path.cwd().iterdir()) == []

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 ENTITY = "us"
 CREATED = "2026-01-02T03:04:05Z"
@@ -118,6 +119,19 @@ class WandbServer:
         rows = [json.dumps(row) for row in self.runs[given["run"]].rows() if row["_step"] in asked]
         return {"project": {"run": {"history": rows[: given["pageSize"]]}}}
 
+    def _RunFiles(self, given: dict[str, Any]) -> dict[str, Any]:
+        files = self.runs[given["name"]].files
+        at = f"{self.address}/storage/{given['name']}"
+        nodes = [
+            {"id": name, "name": name, "url": f"{at}/{name}", "sizeBytes": len(files[name])}
+            for name in given["fileNames"]
+            if name in files
+        ]
+        found = {"edges": [{"node": node, "cursor": node["id"]} for node in nodes]}
+        page = {"endCursor": None, "hasNextPage": False}
+        run = {"fileCount": len(nodes), "files": found | {"pageInfo": page}}
+        return {"project": {"internalId": "1", "run": run}}
+
     def _read(self, run: ServedRun) -> dict[str, Any]:
         """As those who read runs are told of one."""
         rows = run.rows()
@@ -177,12 +191,12 @@ def _handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
                 self._send(200, {})
 
         def do_PUT(self) -> None:
-            _, _, run, name = self.path.split("/", 3)
+            _, _, run, name = unquote(self.path).split("/", 3)
             server.runs[run].files[name] = self._body()
             self._send(200, {})
 
         def do_GET(self) -> None:
-            _, _, run, name = self.path.split("/", 3)
+            _, _, run, name = unquote(self.path).split("/", 3)
             self._send_bytes(200, server.runs[run].files[name])
 
         def _body(self) -> bytes:
