@@ -32,12 +32,11 @@ std::int64_t SendBatch::write(const UdpSocket& socket, const Address* to) {
     if (sent > 0) {
       done += static_cast<std::size_t>(sent);
       again = false;
-    } else if ((errno == EINTR || errno == ECONNREFUSED) && !again) {
-      again = true;  // what an earlier datagram met is reported here: this one has not been tried
     } else {
+      // What an earlier datagram met is told here, too: then this one has not been tried.
+      again = errno == ECONNREFUSED && !again;
+      if (!again) ++done;
       ++refused;
-      ++done;
-      again = false;
     }
   }
   written_ = size_;

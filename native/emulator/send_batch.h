@@ -28,8 +28,8 @@ class SendBatch {
   // To be written at `due`, of the path's clock. The datagram must stay as it is until write() is done.
   void add(Datagram& datagram, TimePoint due);
 
-  // Empties the batch. Returns how many datagrams the system did not take: because nobody listens at the
-  // other end of a connected socket, say. `to` null: the socket is connected.
+  // Empties the batch. Returns how many datagrams came to nobody, these or earlier ones, as far as the system
+  // tells. `to` null: the socket is connected.
   std::int64_t write(const UdpSocket& socket, const Address* to);
   // Of the latest write(): when each datagram was due.
   std::span<const TimePoint> due() const { return {due_.data(), written_}; }
