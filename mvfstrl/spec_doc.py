@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mvfstrl._native import default_alternatives, default_config, observation_fields, observation_spec
+from mvfstrl.config import measured_delays
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "environment.md"
 
@@ -36,6 +37,13 @@ A decision window closes every {window_ms} ms of virtual time (`history.window_k
 `env.action_delay_ms` later ({action_delay_ms} ms by default) while packets keep flowing. A window that
 closes before the answer has taken effect is not shown: it is counted (`skipped`), and its reward is added
 to the step that owns the action. A window in which nothing was heard is a step like any other.
+
+`env.action_delay_ms=from:FILE` draws the delays from those of real answers. FILE is Parquet with a row an
+answer and a column `{delay_column}` (finite, at least 0); other columns, such as `scheme` and `scenario`, are
+not looked at. A real-time test leaves one as `{delay_file}`, and FILE may be its run's folder. It is read
+once, when the configuration is composed. Of more than {delay_samples} rows the {delay_samples} quantiles
+in the middles of equal shares stand for all, and the run's `config.yaml` has them, as
+`{{from: FILE, samples: [...]}}`.
 
 An episode lasts {episode_s} s. It is truncated there, not terminated; a fixed-size transfer that
 completes terminates it. Auto-reset is Gymnasium's NEXT_STEP: the step after the last ignores its action
@@ -95,6 +103,9 @@ def page() -> str:
             window_ms=_number(config["observation"]["window_ms"]),
             window_events=config["observation"]["window_events"],
             action_delay_ms=_number(config["action_delay"]["ms"]),
+            delay_column=measured_delays.COLUMN,
+            delay_file=measured_delays.FILE,
+            delay_samples=measured_delays.LARGEST,
             episode_s=_number(config["episode_ms"] / 1000),
         ),
         _OBSERVATION,

@@ -10,10 +10,11 @@ from typing import Any
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.config.measured_delays import KEY, measured_delays
 from mvfstrl.config.plugins import register_plugins
 from mvfstrl.config.schema import REWARDS, TRACKERS, Config, Mode
 
@@ -54,7 +55,12 @@ def config_folder() -> Path:
 
 
 def to_config(composed: DictConfig) -> Config:
-    """The typed configuration of what Hydra composed."""
+    """The typed configuration of what Hydra composed. Measured delays replace their file in `composed` too,
+    for the run's record."""
+    given = OmegaConf.select(composed, KEY)
+    if (settled := measured_delays(given)) is not given:
+        with read_write(composed):
+            OmegaConf.update(composed, KEY, settled, merge=False)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     return config

@@ -129,7 +129,7 @@ def _app(key: str, given: Any) -> dict[str, Any]:
 def _action_delay(given: Any) -> dict[str, Any]:
     key = "env.action_delay_ms"
     if isinstance(given, Mapping) and "samples" in given:
-        _refuse_unknown(key, given, {"samples": None})
+        _refuse_unknown(key, given, {"samples": None, "from": None})
         return {"kind": "empirical", "samples_ms": list(given["samples"])}
     delay = parse_range(key, given, at_least=0.0)
     if delay["log"]:
