@@ -134,6 +134,17 @@ def test_sweep_example() -> None:
     assert list(shown["runs"][0]) == [field.name for field in dataclasses.fields(Run)]
 
 
+def test_jobs_example(tmp_path: Path) -> None:
+    from mvfstrl.cluster.jobs import Job, write_jobs
+
+    shown = json_example("jobs")
+    write_jobs(tmp_path, [Job(*job.values()) for job in shown["jobs"]])
+    written = json.loads((tmp_path / "jobs.json").read_text())
+    assert list(written) == list(shown)
+    assert written["jobs"] == shown["jobs"]
+    assert [list(job) for job in written["jobs"]] == [list(job) for job in shown["jobs"]]
+
+
 def test_results_example() -> None:
     from pantheon.results import COLUMNS
 

@@ -51,7 +51,7 @@ class SlurmLauncher(PluginLauncher):  # type: ignore[misc]  # the plugin is not 
     """In the submitting process `launch`; in each task of a job `__call__`, from submitit's pickle."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        scheduler.require_commands()
+        scheduler.require_slurm()
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from mvfstrl.errors import ConfigError, MvfstrlError
 
@@ -34,7 +35,7 @@ REFUSALS = (
     (r"memory (specification|required)", "mem_gb"),
     (r"gres|gpus?\b", "gpus_per_node"),
     (r"cpu count|more processors", "cpus_per_task, tasks_per_node"),
-    (r"node count|node configuration", "nodes, cpus_per_task, mem_gb, constraint"),
+    (r"node count|node configuration", "nodes, cpus_per_task, mem_gb, gpus_per_node, constraint"),
 )
 FULL = r"temporarily una|queue full|job submit limit|MaxSubmitJob|AssocMax"
 
@@ -47,21 +48,40 @@ class SubmissionError(MvfstrlError):
     """SLURM refused a job."""
 
 
-def require_commands() -> None:
-    """Raises ConfigError where there is no SLURM."""
+class Seen(NamedTuple):
+    """A job, as SLURM tells it."""
+
+    state: str
+    reason: str = ""
+    """Why it waits; empty where SLURM gives none."""
+
+
+def require_slurm() -> None:
+    """Raises ConfigError where there is no SLURM, or none that answers."""
     missing = [name for name in COMMANDS if shutil.which(name) is None]
     if missing:
         raise ConfigError(
             f"hydra/launcher: slurm needs SLURM's commands, and {', '.join(missing)} is not on PATH: submit"
             " on a login node of the cluster, or choose hydra/launcher=submitit_local or joblib"
         )
+    try:
+        array_limit()
+    except SchedulerError as error:
+        raise ConfigError(
+            f"hydra/launcher: slurm's commands are here, but no cluster answers them: {error}"
+        ) from error
 
 
 def states(job_ids: Iterable[str]) -> dict[str, str]:
-    """Each job's state. A job that the controller has forgotten is looked up in the accounting, where there
+    """Each job's state, as `look` finds it."""
+    return {job: seen.state for job, seen in look(job_ids).items()}
+
+
+def look(job_ids: Iterable[str]) -> dict[str, Seen]:
+    """How each job stands. One that the controller has forgotten is looked up in the accounting, where there
     is any; else it is GONE. Raises SchedulerError where the controller does not answer."""
     wanted = list(dict.fromkeys(job_ids))
-    found: dict[str, str] = {}
+    found: dict[str, Seen] = {}
     for begin in range(0, len(wanted), IDS_A_CALL):
         found |= _queued(wanted[begin : begin + IDS_A_CALL])
     forgotten = [job for job in wanted if job not in found]
@@ -112,24 +132,24 @@ def refusal(said: str) -> str:
     return f"hydra.launcher: SLURM refused the job: {told}"
 
 
-def _queued(job_ids: list[str]) -> dict[str, str]:
+def _queued(job_ids: list[str]) -> dict[str, Seen]:
     command = [
         "squeue",
         "--noheader",
         "--array",
         "--states=all",
-        "--format=%i|%T",
+        "--format=%i|%T|%r",
         f"--jobs={','.join(job_ids)}",
     ]
     ended = _run(command)
     if ended.returncode and "Invalid job id" not in ended.stderr:
         raise SchedulerError(f"squeue does not answer: {_last(ended.stderr)}")
-    pairs = (line.split("|") for line in ended.stdout.splitlines() if line.count("|") == 1)
-    return {job.strip(): state.strip() for job, state in pairs}
+    told = (line.split("|", 2) for line in ended.stdout.splitlines() if line.count("|") >= 2)
+    return {job: Seen(state, "" if reason == "None" else reason) for job, state, reason in told}
 
 
-def _accounted(job_ids: list[str]) -> dict[str, str]:
-    found = dict.fromkeys(job_ids, GONE)
+def _accounted(job_ids: list[str]) -> dict[str, Seen]:
+    found = dict.fromkeys(job_ids, Seen(GONE))
     if not job_ids or shutil.which("sacct") is None:
         return found
     command = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State"]
@@ -137,7 +157,7 @@ def _accounted(job_ids: list[str]) -> dict[str, str]:
     for line in ended.stdout.splitlines():
         job, _, state = line.partition("|")
         if job in found and state:
-            found[job] = state.split()[0]  # `CANCELLED by 1000`
+            found[job] = Seen(state.split()[0])  # `CANCELLED by 1000`
     return found
 
 

@@ -18,6 +18,8 @@ ENDED_WELL = (State.finished, State.pruned)
 class Standing(NamedTuple):
     job: Job
     slurm: str
+    reason: str
+    """SLURM's, for which the job waits; empty: it gives none."""
     state: str
     """The run's own word; `waiting`: it has none yet; `lost`: it is gone without having ended itself."""
     step: int | None
@@ -37,8 +39,8 @@ class Standing(NamedTuple):
 def standings(sweep: Path) -> list[Standing]:
     """Of every run that was submitted. Raises SweepError, SchedulerError."""
     jobs = read_jobs(sweep)
-    states = scheduler.states([job.job_id for job in jobs])
-    return [_standing(sweep, job, states[job.job_id]) for job in jobs]
+    seen = scheduler.look([job.job_id for job in jobs])
+    return [_standing(sweep, job, *seen[job.job_id]) for job in jobs]
 
 
 def table(standings: Sequence[Standing]) -> str:
@@ -55,20 +57,21 @@ def summary(standings: Sequence[Standing]) -> str:
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
-def _standing(sweep: Path, job: Job, slurm: str) -> Standing:
+def _standing(sweep: Path, job: Job, slurm: str, reason: str) -> Standing:
     folder = sweep / job.folder
     rows = list(read_metrics(folder / "metrics.jsonl"))
     returns = [row["episode_return"] for row in rows if row.get("episode_return") is not None]
     try:
         outcome = read_outcome(folder)
     except OutcomeError as error:
-        return Standing(job, slurm, "broken", None, None, 0, str(error))
+        return Standing(job, slurm, reason, "broken", None, None, 0, str(error))
     state = "waiting" if outcome is None else str(outcome.state)
     if slurm not in scheduler.ALIVE and (outcome is None or outcome.state is State.running):
         state = "lost"
     return Standing(
         job,
         slurm,
+        reason,
         state,
         rows[-1]["step"] if rows else None,
         returns[-1] if returns else None,
@@ -81,4 +84,6 @@ def _cells(standing: Standing) -> tuple[str, ...]:
     step = "" if standing.step is None else str(standing.step)
     value = "" if standing.episode_return is None else f"{standing.episode_return:.2f}"
     job = standing.job
-    return (str(job.number), job.job_id, standing.slurm, standing.state, step, value, str(standing.starts))
+    waits = standing.slurm == "PENDING" and standing.reason
+    slurm = f"{standing.slurm} ({standing.reason})" if waits else standing.slurm
+    return (str(job.number), job.job_id, slurm, standing.state, step, value, str(standing.starts))
