@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +50,21 @@ def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), *arguments],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def launch(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def launch(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """`run.py -m` with SLURM's launcher, to its end."""
-    process = start("-m", *TINY, *SLURM, *arguments, folder=folder)
+    ours = [] if any(argument.startswith("hydra/launcher=") for argument in arguments) else SLURM
+    process = start("-m", *TINY, *ours, *arguments, folder=folder, **variables)
     try:
         output, _ = process.communicate(timeout=LIMIT_S)
     finally:
@@ -118,3 +121,62 @@ def rows_of(run: Path) -> list[dict[str, Any]]:
 
 def state_of(job: str) -> str:
     return slurm("squeue", "--noheader", "--states=all", "--array", "--format=%T", f"--jobs={job}").strip()
+
+
+def node_of(job: str) -> str:
+    return slurm("squeue", "--noheader", "--format=%N", f"--jobs={job}").strip()
+
+
+def processes_of(job: str) -> dict[int, dict[str, str]]:
+    """The environment of each process that runs in the job, by its number."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            text = (folder / "environ").read_bytes().decode(errors="replace")
+            variables = dict(item.split("=", 1) for item in text.split("\0") if "=" in item)
+            if variables.get("SLURM_JOB_ID") == job:
+                found[int(folder.name)] = variables
+    return found
+
+
+@contextmanager
+def without_power(job: str) -> Iterator[str]:
+    """The job's node fails: nothing that runs there says another word. Gives its name. Nothing else may run
+    there: all nodes are one machine."""
+    node, configuration = node_of(job), os.environ["SLURM_CONF"]
+    daemon = int((Path(configuration).parent / f"slurmd.{node}.pid").read_text())
+    for pid in (daemon, *_guards_of(job), *processes_of(job)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=power")
+    try:
+        yield node
+    finally:
+        slurm("slurmd", "-N", node, "-f", configuration)  # once it answers it is used again
+        eventually(
+            lambda: "idle" in slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T"), "no node"
+        )
+
+
+def _guards_of(job: str) -> list[int]:
+    """SLURM's own processes, one a step of the job."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(f"slurmstepd: [{job}.".encode()):
+                found.append(int(folder.name))
+    return found
+
+
+@contextmanager
+def configured(*lines: str) -> Iterator[None]:
+    """The cluster under other settings; later ones go before earlier ones in one line's list."""
+    path = Path(os.environ["SLURM_CONF"])
+    before = path.read_text()
+    try:
+        path.write_text("\n".join([*before.splitlines(), *lines]) + "\n")
+        slurm("scontrol", "reconfigure")
+        yield
+    finally:
+        path.write_text(before)
+        slurm("scontrol", "reconfigure")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.slurm.conftest import (
     SLURM,
     TINY,
     cluster_command,
+    configured,
     eventually,
     job_of,
     launch,
@@ -42,6 +44,8 @@ def test_a_sweep_in_arrays_as_large_as_the_cluster_takes(tmp_path: Path) -> None
     assert "--comment=hello" in batch_file
     assert "--requeue" in batch_file
     assert {path.name for path in tmp_path.iterdir()} == {"sweep"}  # logs too lie in the sweep's directory
+    left = {path.name for path in (tmp_path / "sweep").iterdir()} - {"0", "1", "2", "3"}
+    assert left == {"sweep.json", "multirun.yaml", "jobs.json", ".submitit"}  # docs/outputs.md lists them
 
 
 def test_refusals_are_told_in_slurms_words(tmp_path: Path) -> None:
@@ -74,6 +78,34 @@ def test_no_slurm_is_told_before_anything_is_written(tmp_path: Path) -> None:
         done.stderr.strip().splitlines()[-1].startswith("error: hydra/launcher: slurm needs SLURM's commands")
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slurm_that_does_not_answer_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    configuration = tmp_path / "slurm.conf"
+    configuration.touch()
+    done = launch("seed=1,2", "hydra.sweep.dir=sweep", folder=tmp_path, SLURM_CONF=str(configuration))
+    assert done.returncode == 2, done.stdout
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("error: hydra/launcher: slurm's commands are here, but no cluster answers them:")
+    assert "Unable to process configuration file" in last
+    assert list(tmp_path.iterdir()) == [configuration]
+
+
+def test_a_full_share_of_the_queue_is_told_at_once(tmp_path: Path) -> None:
+    """Three runs go in an array, and the fourth would be the second job within the hour."""
+    settings = Path(os.environ["SLURM_CONF"]).read_text()
+    (scheduling,) = re.findall("^SchedulerParameters=.*$", settings, re.MULTILINE)
+    with configured("JobSubmitPlugins=throttle", f"{scheduling},jobs_per_user_per_hour=1"):
+        done = launch(*ENDLESS, "seed=1,2,3,4", "hydra.sweep.dir=sweep", folder=tmp_path)
+    assert done.returncode == 2, done.stdout
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("error: SLURM takes no more jobs now: "), done.stdout
+    assert "Reached jobs per hour limit" in last
+    assert "The 3 jobs submitted before it were cancelled" in last
+    eventually(
+        lambda: not slurm("squeue", "--noheader", "--states=RUNNING,PENDING"), "jobs were left behind", 60
+    )
+    assert not (tmp_path / "sweep/jobs.json").exists()
 
 
 def test_a_job_killed_hard_is_noticed(tmp_path: Path) -> None:

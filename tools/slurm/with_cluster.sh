@@ -9,6 +9,7 @@
 #   urgent    its jobs go first
 #   closed    takes no job
 #   theirs    for the account `physics` only
+# Each node has one "GPU", a device file that computes nothing: SLURM hands it out as it does real ones.
 # Everything lies in build/slurm and is found through SLURM_CONF: nothing outside is written or changed, a SLURM that
 # this machine may have is neither used nor touched. No accounting (sacct does not work), no memory limits.
 # As root on Debian or Ubuntu it installs the programs it lacks; elsewhere it prints the line to run.
@@ -130,14 +131,17 @@ InactiveLimit=0
 OverTimeLimit=0
 SlurmctldTimeout=30
 SlurmdTimeout=30
-NodeName=n1 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=4 RealMemory=8000 State=UNKNOWN
-NodeName=n2 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 3)) CPUs=4 RealMemory=8000 State=UNKNOWN
+GresTypes=gpu
+NodeName=DEFAULT CPUs=4 RealMemory=8000 Gres=gpu:1 State=UNKNOWN
+NodeName=n1 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 2))
+NodeName=n2 NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((port + 3))
 PartitionName=main Nodes=n[1-2] Default=YES PriorityTier=10
 PartitionName=graceful Nodes=n[1-2] PriorityTier=10 GraceTime=20
 PartitionName=urgent Nodes=n[1-2] PriorityTier=100 PreemptMode=OFF
 PartitionName=closed Nodes=n[1-2] State=INACTIVE
 PartitionName=theirs Nodes=n[1-2] AllowAccounts=physics
 CONF
+  echo "NodeName=n[1-2] Name=gpu File=/dev/null" >"$DIR/gres.conf"
 }
 
 start_all() {
