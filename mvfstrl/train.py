@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from mvfstrl.agents.impala.config import ImpalaConfig
+from mvfstrl.agents.impala.remote import RemoteConfig
 from mvfstrl.agents.impala.training import Setup, Training
 from mvfstrl.checkpoint import checkpoints_in
 from mvfstrl.config import Config, Resume, native_config
+from mvfstrl.config.actors import counted
 from mvfstrl.distributed import Launch, RankError, Ranks, launched
 from mvfstrl.errors import ConfigError
 from mvfstrl.live import LiveLine
 from mvfstrl.rank_environment import worker_threads
+from mvfstrl.rpc.security import LOOPBACK, Address, ServerSecurity
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.stopping import StopRequest
 from mvfstrl.trackers import RunTracker, open_tracker
@@ -105,6 +109,8 @@ def make_setup(
     from mvfstrl._native import observation_spec
 
     ranks = ranks or Ranks()
+    record = asdict(cfg)
+    cfg = replace(cfg, actors=counted(cfg))
     _require_shares(cfg, agent, ranks.size)
     device = pick_device(cfg.device, ranks.local_rank)
     ranks.claim(device)
@@ -115,7 +121,7 @@ def make_setup(
         make_environment=make_environment or (lambda seed: _environment(cfg, native, siblings, seed, ranks)),
         jobs=list(cfg.env.scenarios),
         spec=observation_spec(native),
-        config=asdict(cfg),
+        config=record,
         folder=folder,
         seed=cfg.seed,
         total_steps=cfg.total_steps,
@@ -125,6 +131,31 @@ def make_setup(
         # How an update is split decides the last bits of its sums: no machine may where those count.
         learner_threads=agent.learner_threads or int(cfg.deterministic),
         ranks=ranks,
+        simulated=cfg.actors.simulated > 0,
+        remote=remote_config(cfg, agent, native) if cfg.actors.remote else None,
+    )
+
+
+def remote_config(cfg: Config, agent: ImpalaConfig, native: dict[str, Any]) -> RemoteConfig:
+    """Of the real-time actors; `native` is what they play."""
+    from mvfstrl._native import observation_spec
+
+    actors = cfg.actors
+    address = None if actors.listen is None else Address(actors.listen)
+    return RemoteConfig(
+        play=json.dumps({"config": native}),
+        spec_hash=observation_spec(native)["hash"],
+        jobs=list(cfg.env.scenarios),
+        weights=[scenario.weight for scenario in cfg.env.scenarios.values()],
+        processes=actors.realtime,
+        columns=min(agent.batch_size, actors.realtime or agent.batch_size),
+        batch=actors.batch,
+        batch_ms=actors.batch_ms,
+        listen=address,
+        security=ServerSecurity.of(
+            address or Address(LOOPBACK), actors.token_file, actors.tls_cert, actors.tls_key
+        ),
+        token_file=actors.token_file,
     )
 
 
@@ -135,6 +166,8 @@ def _require_shares(cfg: Config, agent: ImpalaConfig, ranks: int) -> None:
         raise ConfigError(f"actors.simulated: {simulated} in {groups} groups do not split over {ranks} ranks")
     if agent.batch_size % ranks:
         raise ConfigError(f"agent.batch_size: {agent.batch_size} unrolls do not split over {ranks} ranks")
+    if ranks > 1 and cfg.actors.remote:
+        raise ConfigError(f"actors.realtime: {ranks} ranks learn from simulated actors only")
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:
@@ -155,8 +188,8 @@ def _environment(
 
     return _native.VectorEnvironment(
         native,
-        num_envs=cfg.actors.simulated // ranks.size,
-        num_groups=cfg.actors.groups,
+        num_envs=max(cfg.actors.simulated // ranks.size, 1),
+        num_groups=cfg.actors.groups if cfg.actors.simulated else 1,
         num_threads=worker_threads(cfg.actors.threads, ranks.cores, os.environ),
         seed=seed,
         siblings=siblings,
@@ -166,6 +199,8 @@ def _environment(
 def sibling_count(cfg: Config, agent: ImpalaConfig, ranks: int = 1) -> int:
     """As many as the agent asks for, or as a rank's groups and batches split into."""
     group = cfg.actors.simulated // cfg.actors.groups // ranks
+    if group == 0:
+        return 1
     return math.gcd(agent.siblings, group, min(group, agent.batch_size // ranks))
 
 

@@ -23,7 +23,7 @@ from mvfstrl.rpc.service import Service
 
 SIZE, ACTIONS = 6, 3
 SPEC = "0123456789abcdef"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """On a machine with other things to do."""
 
 

@@ -111,6 +111,27 @@ def test_unrolls_arrive_whole_and_in_order(kind: str) -> None:
     assert feed.take(0.0) is None
 
 
+@pytest.mark.parametrize("kind", lanes())
+def test_unrolls_of_two_sizes_arrive_whole_and_in_order(kind: str) -> None:
+    lane, device = make_lane(kind)
+    ring, _ = make_ring(3, pinned=kind == "cuda")
+    narrow = ring.beside([Trajectory(4, 1, SHAPE, 0, 8, pinned=kind == "cuda") for _ in range(2)])
+    feed = UploadingFeed(ring, device, lane)
+    for value in (1.0, 2.0):
+        fill(ring, value)
+        fill(narrow, -value)
+    assert narrow.acquire_at_once() is None
+    fill(ring, 3.0)
+    seen = []
+    for _ in range(5):
+        unroll = feed.take(0.0)
+        assert unroll is not None
+        seen.append((unroll.batch.action.shape[1], unroll.batch.observation.unique().tolist()))
+        feed.release(unroll)
+    assert seen == [(2, [1.0]), (1, [-1.0]), (2, [2.0]), (1, [-2.0]), (2, [3.0])]
+    assert (ring.free, narrow.free) == (3, 2)  # each went home
+
+
 def test_the_next_unroll_goes_up_before_the_learner_starts_on_this_one() -> None:
     lane = LazyLane()
     ring, _ = make_ring(3, pinned=False)

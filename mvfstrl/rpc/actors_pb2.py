@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mvfstrl/rpc/actors.proto\x12\x0emvfstrl.rpc.v1\"\xd9\x01\n\tFromActor\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.HelloH\x00\x12&\n\x05ready\x18\x02 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.ReadyH\x00\x12\"\n\x03row\x18\x03 \x01(\x0b\x32\x13.mvfstrl.rpc.v1.RowH\x00\x12(\n\x06report\x18\x04 \x01(\x0b\x32\x16.mvfstrl.rpc.v1.ReportH\x00\x12&\n\x05leave\x18\x05 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.LeaveH\x00\x42\x06\n\x04said\"c\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.mvfstrl.rpc.v1.Purpose\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08sessions\x18\x04 \x01(\r\"\x1a\n\x05Ready\x12\x11\n\tspec_hash\x18\x01 \x01(\t\"\xaf\x01\n\x03Row\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0bobservation\x18\x02 \x01(\x0c\x12\x0e\n\x06reward\x18\x03 \x01(\x02\x12\r\n\x05\x66irst\x18\x04 \x01(\x08\x12\x12\n\nterminated\x18\x05 \x01(\x08\x12\x11\n\ttruncated\x18\x06 \x01(\x08\x12\x0f\n\x07skipped\x18\x07 \x01(\r\x12\x0b\n\x03job\x18\x08 \x01(\x11\x12\x0c\n\x04\x61sks\x18\t \x01(\x08\x12\x11\n\twaited_ms\x18\n \x01(\x02\"\x16\n\x06Report\x12\x0c\n\x04json\x18\x01 \x01(\t\"\x07\n\x05Leave\"\xbc\x01\n\nFromServer\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.mvfstrl.rpc.v1.WelcomeH\x00\x12*\n\x07\x65pisode\x18\x02 \x01(\x0b\x32\x17.mvfstrl.rpc.v1.EpisodeH\x00\x12(\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x16.mvfstrl.rpc.v1.AnswerH\x00\x12$\n\x04over\x18\x04 \x01(\x0b\x32\x14.mvfstrl.rpc.v1.OverH\x00\x42\x06\n\x04said\"J\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tspec_hash\x18\x02 \x01(\t\x12\x0c\n\x04jobs\x18\x03 \x03(\t\x12\x0c\n\x04play\x18\x04 \x01(\t\")\n\x07\x45pisode\x12\x0c\n\x04seed\x18\x01 \x01(\x04\x12\x10\n\x08scenario\x18\x02 \x01(\r\"9\n\x06\x41nswer\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\x04\"\x06\n\x04Over*/\n\x07Purpose\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05TRAIN\x10\x01\x12\x0c\n\x08\x45VALUATE\x10\x02\x32K\n\x06\x41\x63tors\x12\x41\n\x04Play\x12\x19.mvfstrl.rpc.v1.FromActor\x1a\x1a.mvfstrl.rpc.v1.FromServer(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mvfstrl/rpc/actors.proto\x12\x0emvfstrl.rpc.v1\"\xd9\x01\n\tFromActor\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.HelloH\x00\x12&\n\x05ready\x18\x02 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.ReadyH\x00\x12\"\n\x03row\x18\x03 \x01(\x0b\x32\x13.mvfstrl.rpc.v1.RowH\x00\x12(\n\x06report\x18\x04 \x01(\x0b\x32\x16.mvfstrl.rpc.v1.ReportH\x00\x12&\n\x05leave\x18\x05 \x01(\x0b\x32\x15.mvfstrl.rpc.v1.LeaveH\x00\x42\x06\n\x04said\"c\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.mvfstrl.rpc.v1.Purpose\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08sessions\x18\x04 \x01(\r\"\x1a\n\x05Ready\x12\x11\n\tspec_hash\x18\x01 \x01(\t\"\xaf\x01\n\x03Row\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0bobservation\x18\x02 \x01(\x0c\x12\x0e\n\x06reward\x18\x03 \x01(\x02\x12\r\n\x05\x66irst\x18\x04 \x01(\x08\x12\x12\n\nterminated\x18\x05 \x01(\x08\x12\x11\n\ttruncated\x18\x06 \x01(\x08\x12\x0f\n\x07skipped\x18\x07 \x01(\r\x12\x0b\n\x03job\x18\x08 \x01(\x11\x12\x0c\n\x04\x61sks\x18\t \x01(\x08\x12\x11\n\twaited_ms\x18\n \x01(\x02\"&\n\x06Report\x12\x0c\n\x04json\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\t\"\x07\n\x05Leave\"\xbc\x01\n\nFromServer\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.mvfstrl.rpc.v1.WelcomeH\x00\x12*\n\x07\x65pisode\x18\x02 \x01(\x0b\x32\x17.mvfstrl.rpc.v1.EpisodeH\x00\x12(\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x16.mvfstrl.rpc.v1.AnswerH\x00\x12$\n\x04over\x18\x04 \x01(\x0b\x32\x14.mvfstrl.rpc.v1.OverH\x00\x42\x06\n\x04said\"J\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tspec_hash\x18\x02 \x01(\t\x12\x0c\n\x04jobs\x18\x03 \x03(\t\x12\x0c\n\x04play\x18\x04 \x01(\t\")\n\x07\x45pisode\x12\x0c\n\x04seed\x18\x01 \x01(\x04\x12\x10\n\x08scenario\x18\x02 \x01(\r\"9\n\x06\x41nswer\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\x04\"\x06\n\x04Over*/\n\x07Purpose\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05TRAIN\x10\x01\x12\x0c\n\x08\x45VALUATE\x10\x02\x32K\n\x06\x41\x63tors\x12\x41\n\x04Play\x12\x19.mvfstrl.rpc.v1.FromActor\x1a\x1a.mvfstrl.rpc.v1.FromServer(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mvfstrl.rpc.actors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PURPOSE']._serialized_start=981
-  _globals['_PURPOSE']._serialized_end=1028
+  _globals['_PURPOSE']._serialized_start=997
+  _globals['_PURPOSE']._serialized_end=1044
   _globals['_FROMACTOR']._serialized_start=45
   _globals['_FROMACTOR']._serialized_end=262
   _globals['_HELLO']._serialized_start=264
@@ -42,19 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROW']._serialized_start=394
   _globals['_ROW']._serialized_end=569
   _globals['_REPORT']._serialized_start=571
-  _globals['_REPORT']._serialized_end=593
-  _globals['_LEAVE']._serialized_start=595
-  _globals['_LEAVE']._serialized_end=602
-  _globals['_FROMSERVER']._serialized_start=605
-  _globals['_FROMSERVER']._serialized_end=793
-  _globals['_WELCOME']._serialized_start=795
-  _globals['_WELCOME']._serialized_end=869
-  _globals['_EPISODE']._serialized_start=871
-  _globals['_EPISODE']._serialized_end=912
-  _globals['_ANSWER']._serialized_start=914
-  _globals['_ANSWER']._serialized_end=971
-  _globals['_OVER']._serialized_start=973
-  _globals['_OVER']._serialized_end=979
-  _globals['_ACTORS']._serialized_start=1030
-  _globals['_ACTORS']._serialized_end=1105
+  _globals['_REPORT']._serialized_end=609
+  _globals['_LEAVE']._serialized_start=611
+  _globals['_LEAVE']._serialized_end=618
+  _globals['_FROMSERVER']._serialized_start=621
+  _globals['_FROMSERVER']._serialized_end=809
+  _globals['_WELCOME']._serialized_start=811
+  _globals['_WELCOME']._serialized_end=885
+  _globals['_EPISODE']._serialized_start=887
+  _globals['_EPISODE']._serialized_end=928
+  _globals['_ANSWER']._serialized_start=930
+  _globals['_ANSWER']._serialized_end=987
+  _globals['_OVER']._serialized_start=989
+  _globals['_OVER']._serialized_end=995
+  _globals['_ACTORS']._serialized_start=1046
+  _globals['_ACTORS']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

@@ -73,10 +73,12 @@ class Row(_message.Message):
     def __init__(self, number: _Optional[int] = ..., observation: _Optional[bytes] = ..., reward: _Optional[float] = ..., first: _Optional[bool] = ..., terminated: _Optional[bool] = ..., truncated: _Optional[bool] = ..., skipped: _Optional[int] = ..., job: _Optional[int] = ..., asks: _Optional[bool] = ..., waited_ms: _Optional[float] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("json",)
+    __slots__ = ("json", "failed")
     JSON_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
     json: str
-    def __init__(self, json: _Optional[str] = ...) -> None: ...
+    failed: str
+    def __init__(self, json: _Optional[str] = ..., failed: _Optional[str] = ...) -> None: ...
 
 class Leave(_message.Message):
     __slots__ = ()

@@ -72,9 +72,15 @@ class Link:
         self._on_said, self._on_end = on_said, on_end
         self._lock = threading.Lock()
         self._outbox: Outbox | None = None
+        self._heard = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policy-link", daemon=True)
         self._thread.start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a stream on which the server has said something."""
+        return self._heard
 
     def send(self, message: Message) -> None:
         """Drops what cannot be sent because there is no stream."""
@@ -119,17 +125,17 @@ class Link:
                 play = channel.stream_stream(
                     rpc.METHOD, Message.SerializeToString, messages.FromServer.FromString
                 )
-                greeted = False
                 for said in play(iter(outbox.get, None), metadata=self._security.metadata):
-                    if not greeted:
+                    if not self._heard:
                         self.sessions += 1
-                        greeted = True
+                        self._heard = True
                     self._on_said(said)
         except grpc.RpcError as error:
             self._note(error)
         finally:
             with self._lock:
                 self._outbox = None
+                self._heard = False
             outbox.put(None)
 
     def _note(self, error: Any) -> None:
@@ -244,6 +250,16 @@ class RemotePolicy:
             raise self._link.refused
 
     @property
+    def welcome(self) -> messages.Welcome:
+        """The newest; there is one, once it was ready."""
+        assert self._welcome is not None
+        return self._welcome
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
+    @property
     def sessions(self) -> int:
         """Streams that it has had; one, where none broke."""
         return self._link.sessions
@@ -264,11 +280,11 @@ class RemotePolicy:
         self.check()
         return None if self._over else episode
 
-    def report(self, json: str) -> None:
-        """Of the episode that was played."""
+    def report(self, json: str = "", *, failed: str = "") -> None:
+        """Of the episode that was played; or why it could not be."""
         with self._lock:
             if not self._void:
-                self._link.send(Message(report=messages.Report(json=json)))
+                self._link.send(Message(report=messages.Report(json=json, failed=failed)))
 
     def close(self) -> None:
         self._link.close()

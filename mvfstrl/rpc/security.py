@@ -17,6 +17,8 @@ from mvfstrl.errors import MvfstrlError
 
 TOKEN_KEY = "authorization"
 SHORTEST_TOKEN = 16
+LOOPBACK = "127.0.0.1:0"
+"""Any free port."""
 
 
 class SecurityError(MvfstrlError):
@@ -47,6 +49,10 @@ class Address:
     @property
     def port(self) -> int:
         return int(self.text.rpartition(":")[2])
+
+    def at(self, port: int) -> Address:
+        """With the port that was given out for port 0."""
+        return self if self.socket is not None else Address(f"{self.text.rpartition(':')[0]}:{port}")
 
     @property
     def local(self) -> bool:
@@ -106,7 +112,7 @@ class ServerSecurity:
     def bind(self, server: Any, address: Address) -> int:
         """Opens the port; returns its number. Raises SecurityError where it cannot be had."""
         try:
-            if self.certificate is None:
+            if self.certificate is None or address.socket is not None:
                 port: int = server.add_insecure_port(address.text)
             else:
                 assert self.key is not None
@@ -150,7 +156,7 @@ class ClientSecurity:
 
     def channel(self, address: Address, options: list[tuple[str, Any]]) -> grpc.Channel:
         channel: grpc.Channel
-        if self.authority is None:
+        if self.authority is None or address.socket is not None:
             channel = grpc.insecure_channel(address.text, options=options)
         else:
             credentials = grpc.ssl_channel_credentials(root_certificates=self.authority)

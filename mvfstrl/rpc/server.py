@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.rpc.answers import BatchPolicy, load_parameters
-from mvfstrl.rpc.security import Address, ServerSecurity
-from mvfstrl.rpc.service import Service, listen
+from mvfstrl.rpc.security import LOOPBACK, Address, ServerSecurity
+from mvfstrl.rpc.service import Service, close, listen
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +30,18 @@ async def serve(
     stop: asyncio.Event,
 ) -> None:
     """Answers until told to stop."""
-    server, address = await listen(service, security, address)
-    started(address)
+    server, (found,) = await listen(service, security, [address])
+    started(found)
     await stop.wait()
-    await server.stop(grace=0.5)
+    await close(server, grace_s=0.5)
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mvfstrl.rpc.server", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="of a training, or an exported policy.mvfstrl")
-    parser.add_argument("--listen", default="127.0.0.1:0", help="HOST:PORT or unix:FILE; port 0: any")
+    parser.add_argument("--listen", default=LOOPBACK, help="HOST:PORT or unix:FILE; port 0: any")
     parser.add_argument("--batch", type=int, default=32, help="questions answered at once, at most")
-    parser.add_argument("--batch-ms", type=float, default=2.0, help="how long a question waits for others")
+    parser.add_argument("--batch-ms", type=float, default=1.0, help="how long a question waits for others")
     parser.add_argument("--token-file", help="the token that callers must show")
     parser.add_argument("--tls-cert", help="this server's certificate")
     parser.add_argument("--tls-key", help="its private key")

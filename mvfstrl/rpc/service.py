@@ -11,6 +11,7 @@ import json
 import logging
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -61,6 +62,9 @@ class Trainer(Protocol):
 
     def add_episode(self, report: dict[str, Any]) -> None: ...
 
+    def episode_broke_off(self) -> None:
+        """An actor could not play to the end."""
+
 
 @dataclass
 class Counts:
@@ -78,7 +82,11 @@ class Counts:
     skipped: int = 0
     """Observations that fell due before the answer to the last one was there."""
     waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=ANSWERS_KEPT))
-    """How long answers took, as actors saw it; whoever reports them empties it."""
+    """How long the newest answers took, as actors saw it."""
+
+    def take_waited(self) -> list[float]:
+        """From any thread: those since the last call."""
+        return [self.waited_ms.popleft() for _ in range(len(self.waited_ms))]
 
 
 class Refusal(Exception):
@@ -115,7 +123,7 @@ class Service:
         security: ServerSecurity,
         trainer: Trainer | None = None,
         batch: int = 32,
-        batch_ms: float = 2.0,
+        batch_ms: float = 1.0,
     ) -> None:
         """So many questions are answered at once, `batch`, or those that came within `batch_ms`."""
         self.counts = Counts()
@@ -250,16 +258,21 @@ class Service:
     def _on_report(self, connection: Connection, report: messages.Report) -> None:
         if self._trainer is None or connection.column is None:
             return
+        if report.failed:
+            logger.warning("%s could not play on: %s", connection.name, report.failed[:500])
+            self._trainer.episode_broke_off()
+            self._offer_episode(connection)
+            return
         try:
             episode = json.loads(report.json)
-            assert isinstance(episode, dict)
-            float(episode["return"]), int(episode["steps"])
-            if episode["scenario"] not in self._jobs:
-                raise KeyError(episode["scenario"])
-        except (ValueError, TypeError, KeyError, AssertionError) as error:
-            raise Refusal(
-                StatusCode.INVALID_ARGUMENT, f"an episode's report without sense: {error!r}"
-            ) from error
+            if episode["scenario"] not in self._jobs or not isinstance(episode["flows"], list):
+                raise ValueError(f"scenario {episode['scenario']!r}")
+            numbers = float(episode["return"]), float(episode["steps"])
+        except (ValueError, TypeError, KeyError) as error:
+            message = f"an episode's report without sense: {error!r}"
+            raise Refusal(StatusCode.INVALID_ARGUMENT, message) from error
+        if not all(map(math.isfinite, numbers)):
+            raise Refusal(StatusCode.INVALID_ARGUMENT, f"an episode's return and steps of {numbers}")
         self._trainer.add_episode(episode)
 
     def _offer_episode(self, connection: Connection) -> None:
@@ -303,7 +316,7 @@ class Service:
             problem = "an observation with numbers that are none"
         if problem is not None:
             raise Refusal(StatusCode.INVALID_ARGUMENT, problem)
-        return np.asarray(observation, np.float32)
+        return observation.astype(np.float32)  # a copy: what a message holds cannot be written to
 
     # Answers
 
@@ -374,7 +387,9 @@ class _Handler(grpc.GenericRpcHandler):
         return handler
 
 
-async def listen(service: Service, security: ServerSecurity, address: Address) -> tuple[Any, Address]:
+async def listen(
+    service: Service, security: ServerSecurity, addresses: Sequence[Address]
+) -> tuple[Any, list[Address]]:
     """Starts a server; returns it and where it listens, a port 0 resolved."""
     server = make_server(
         options=[
@@ -386,8 +401,15 @@ async def listen(service: Service, security: ServerSecurity, address: Address) -
         ]
     )
     server.add_generic_rpc_handlers((_Handler(service),))
-    port = security.bind(server, address)
+    found = [address.at(security.bind(server, address)) for address in addresses]
     await server.start()
-    if address.socket is not None:
-        return server, address
-    return server, Address(f"{address.text.rpartition(':')[0]}:{port}")
+    return server, found
+
+
+async def close(server: Any, grace_s: float) -> None:
+    """Stops a server, and all that is left to do in this loop."""
+    await server.stop(grace_s)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)

@@ -159,7 +159,8 @@ class ActorThread:
 
     def join(self) -> None:
         """The ring must have been closed."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         torch.set_num_threads(1)  # each thread has its own setting

@@ -82,13 +82,13 @@ class Learner:
         start, end = self.config.loss.entropy_cost, self.config.loss.entropy_cost_final
         return start if end is None else end + (start - end) * self.remaining
 
-    def learn(self, batch: Batch) -> dict[str, Tensor]:
+    def learn(self, batch: Batch, siblings: int | None = None) -> dict[str, Tensor]:
         """One update, from this rank's columns of a batch. Raises NonFiniteLossError, with nothing changed,
-        where the loss is no number.
+        where the loss is no number. `siblings`: of this batch, if not as of all.
         """
         batch = batch.to(self.device)
         rate = self.learning_rate
-        output, gradients = self._loss(batch)
+        output, gradients = self._loss(batch, self.siblings if siblings is None else siblings)
         terms, scale_sums, observed_sums = self._sum_ranks(output, gradients, batch)
         norm = self._clip()
         if not bool(torch.isfinite(terms.total + norm)):
@@ -107,17 +107,17 @@ class Learner:
         metrics = diagnostics(output._replace(terms=terms), batch)
         return {**metrics, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
 
-    def _loss(self, batch: Batch) -> tuple[LossOutput, list[Tensor | None]]:
+    def _loss(self, batch: Batch, siblings: int) -> tuple[LossOutput, list[Tensor | None]]:
         """Of this rank's columns, with the gradient of each parameter: the work of all threads."""
-        bounds = split(batch.action.shape[1], self.siblings, self._shares.threads)
-        shares = [partial(self._share, batch.columns(*ends)) for ends in bounds]
+        bounds = split(batch.action.shape[1], siblings, self._shares.threads)
+        shares = [partial(self._share, batch.columns(*ends), siblings) for ends in bounds]
         done = self._shares.run(shares, lambda sums: self.ranks.sum([sums])[0])
         outputs, gradients = zip(*done, strict=True)
         return joined(outputs), [_added(parts) for parts in zip(*gradients, strict=True)]
 
-    def _share(self, batch: Batch, total: Sum) -> tuple[LossOutput, Sequence[Tensor | None]]:
+    def _share(self, batch: Batch, siblings: int, total: Sum) -> tuple[LossOutput, Sequence[Tensor | None]]:
         output = impala_loss(
-            self._forward, self.scale, batch, self.config.loss, self.entropy_cost, self.siblings, total
+            self._forward, self.scale, batch, self.config.loss, self.entropy_cost, siblings, total
         )
         parameters = list(self.network.parameters())
         gradients = torch.autograd.grad(output.terms.total, parameters, allow_unused=True)

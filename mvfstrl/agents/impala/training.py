@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvfstrl.agents.impala.actor import Actor, ActorThread
+from mvfstrl.agents.impala.actor import Actor
 from mvfstrl.agents.impala.config import ImpalaConfig
 from mvfstrl.agents.impala.learner import Learner, NonFiniteLossError
 from mvfstrl.agents.impala.network import NetworkShape
+from mvfstrl.agents.impala.players import Players
 from mvfstrl.agents.impala.progress import Progress
+from mvfstrl.agents.impala.remote import RemoteConfig
 from mvfstrl.agents.impala.trajectory import Batch, Trajectory, TrajectoryRing, buffers_within
 from mvfstrl.agents.impala.transfer import make_feed, make_store
 from mvfstrl.checkpoint import load_checkpoint, plain, require_same_spec, save_checkpoint
@@ -42,7 +43,7 @@ class Setup:
 
     agent: ImpalaConfig
     make_environment: Callable[[int], VectorEnvironment]
-    """From a seed."""
+    """From a seed; that of the simulated actors."""
     jobs: list[str]
     """Names of the scenarios, in the order of their index."""
     spec: Mapping[str, Any]
@@ -62,6 +63,10 @@ class Setup:
     ranks: Ranks = field(default_factory=Ranks)
     """Who learns along: each with environments of its own, as many as `make_environment` makes, and its share
     of `agent.batch_size`."""
+    simulated: bool = True
+    """Whether there are simulated actors."""
+    remote: RemoteConfig | None = None
+    """The real-time ones."""
 
 
 class Training:
@@ -238,35 +243,36 @@ class Training:
             entropy.append(self.ranks.rank)
         return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-    def _make_actor(
-        self, environment: VectorEnvironment, buffers: int
-    ) -> tuple[Actor, TrajectoryRing, ParameterStore]:
+    def _make_buffer(self, columns: int) -> Trajectory:
         network = self.learner.network
+        return Trajectory(
+            self.setup.agent.unroll_length,
+            columns,
+            self.shape,
+            network.lstm_layers,
+            network.hidden_size,
+            pinned=self.setup.device.type == "cuda",
+        )
 
-        def make_buffer() -> Trajectory:
-            return Trajectory(
-                self.setup.agent.unroll_length,
-                environment.group_size,
-                self.shape,
-                network.lstm_layers,
-                network.hidden_size,
-                pinned=self.setup.device.type == "cuda",
-            )
+    def _make_store(self) -> ParameterStore:
+        store = make_store(self.learner.network, self.setup.device)
+        store.publish(self.learner.network, self.learner.version)
+        return store
 
-        store = make_store(network, self.setup.device)
-        store.publish(network, self.learner.version)
-        ring = TrajectoryRing([make_buffer() for _ in range(buffers)])
+    def _make_actor(
+        self, environment: VectorEnvironment, store: ParameterStore, buffers: int
+    ) -> tuple[Actor, TrajectoryRing]:
+        ring = TrajectoryRing([self._make_buffer(environment.group_size) for _ in range(buffers)])
         actor = Actor(
             environment,
-            network,
+            self.learner.network,
             store,
             ring,
             seed=self._environment_seed(),
             precision=self.setup.agent.precision,
         )
-        actor.reset(make_buffer)
-        self.progress.begin(self.learner.step)
-        return actor, ring, store
+        actor.reset(lambda: self._make_buffer(environment.group_size))
+        return actor, ring
 
     def _side_by_side(
         self,
@@ -274,33 +280,52 @@ class Training:
         log: Callable[[dict[str, Any], int], None],
         stop: Callable[[], bool],
     ) -> None:
-        updates = -(-environment.group_size // self._batch_size)
-        buffers = buffers_within(self.setup.agent.max_policy_lag, updates, environment.num_groups)
-        actor, ring, store = self._make_actor(environment, buffers)
-        episodes: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
-        thread = ActorThread(actor, ring, lambda: episodes.put(environment.drain_episodes()))
+        store = self._make_store()
+        ring, players = self._make_players(environment, store)
         feed = make_feed(ring, self.setup.device)
-        thread.start()
+        self.progress.begin(self.learner.step)
         try:
+            players.start()
             while not self._over(stop):
                 unroll = feed.take(timeout_s=0.2)
                 if unroll is None:
                     continue
-                self._learn(unroll.batch, unroll.buffer.version)
+                players.add_lag(unroll.buffer, self._learn(unroll.batch, unroll.buffer))
                 store.publish(self.learner.network, self.learner.version)
                 feed.release(unroll)
-                while not episodes.empty():
-                    self.progress.add_episodes(episodes.get())
-                self._log(log, lambda: {"full_queue": ring.full, "free_queue": ring.free, **ring.waiting()})
+                self.progress.add_episodes(players.episodes())
+                self._log(log, players.figures)
                 if self._next_save.due(self.learner.step):
                     self._save_or_warn()
         except BaseException:
             self._save_alone()
             raise
         finally:
-            ring.close()
-            thread.join()
+            players.stop(over=self.learner.step >= self.setup.total_steps)
         self.save()
+
+    def _make_players(
+        self, environment: VectorEnvironment, store: ParameterStore
+    ) -> tuple[TrajectoryRing, Players]:
+        """All who act beside the learner, and the ring that brings their unrolls."""
+        actor, ring = None, TrajectoryRing([])
+        if self.setup.simulated:
+            updates = -(-environment.group_size // self._batch_size)
+            buffers = buffers_within(self.setup.agent.max_policy_lag, updates, environment.num_groups)
+            actor, ring = self._make_actor(environment, store, buffers)
+        players = Players(ring)
+        if actor is not None:
+            players.add_simulated(actor, environment)
+        if self.setup.remote is not None:
+            players.add_remote(
+                self.setup.remote,
+                store,
+                self.learner.network,
+                self._make_buffer,
+                precision=self.setup.agent.precision,
+                seed=self._environment_seed(),
+            )
+        return ring, players
 
     def _take_turns(
         self,
@@ -308,14 +333,16 @@ class Training:
         log: Callable[[dict[str, Any], int], None],
         stop: Callable[[], bool],
     ) -> None:
-        actor, ring, store = self._make_actor(environment, environment.num_groups)
+        store = self._make_store()
+        actor, ring = self._make_actor(environment, store, environment.num_groups)
+        self.progress.begin(self.learner.step)
         self._restore(actor, environment)
         while not self._over(stop):
             buffers = actor.round()
             assert buffers is not None, "nobody closes this ring"
             self._actions.append(torch.stack([b.batch.action for b in buffers]).to(torch.int8))
             for buffer in buffers:
-                self._learn(buffer.batch, buffer.version)
+                self._learn(buffer.batch, buffer)
                 ring.release(buffer)
             store.publish(self.learner.network, self.learner.version)
             self.progress.add_episodes(environment.drain_episodes())
@@ -348,19 +375,20 @@ class Training:
         """This rank's share."""
         return self.setup.agent.batch_size // self.ranks.size
 
-    def _learn(self, unroll: Batch, version: int) -> None:
-        """`version`: of the parameters that acted."""
+    def _learn(self, unroll: Batch, buffer: Trajectory) -> int:
+        """`unroll`: what `buffer` holds, where the learner is. Returns the lag of the policy that acted."""
         size = unroll.action.shape[1]
         width = min(self._batch_size, size)
         for start in range(0, size, width):
             batch = unroll.columns(start, min(start + width, size))
-            lag = self.learner.version - version
+            lag = self.learner.version - buffer.version
             try:
-                self.progress.add_update(self.learner.learn(batch), lag)
+                self.progress.add_update(self.learner.learn(batch, buffer.siblings), lag)
             except NonFiniteLossError as error:
                 raise NonFiniteLossError(f"{error}; {self._keep_for_post_mortem(batch)}") from None
             if self.learner.version % CHECK_UPDATES == 0:
                 self.learner.require_equal_ranks()
+        return lag
 
     def _keep_for_post_mortem(self, batch: Batch) -> str:
         numbers = [tensor for tensor in batch.tensors().values() if tensor.is_floating_point()]

@@ -100,7 +100,11 @@ class Trajectory:
         ]
         self._arrays = list(arrays.values())
         self.version = 0
-        """Of the parameters that acted."""
+        """Of the parameters that acted; the oldest, where they changed meanwhile."""
+        self.siblings: int | None = None
+        """So many of these columns, side by side, play the same episodes; None: as the learner was told."""
+        self.home: queue.SimpleQueue[Trajectory | None] | None = None
+        """Where the ring keeps it while it is free."""
 
     def begin_after(self, previous: Trajectory) -> None:
         """Takes the last row of the unroll before as row 0."""
@@ -127,7 +131,16 @@ class TrajectoryRing:
         self._waited = {"learner_waiting": 0.0, "actor_waiting": 0.0}
         self._since = time.monotonic()
         for buffer in buffers:
+            buffer.home = self._free
             self._free.put(buffer)
+
+    def beside(self, buffers: list[Trajectory]) -> TrajectoryRing:
+        """A ring of other buffers, which come to the same learner: this ring's `take` gives them, and its
+        `release` gives them back.
+        """
+        ring = TrajectoryRing(buffers)
+        ring._full = self._full
+        return ring
 
     @property
     def free(self) -> int:
@@ -156,6 +169,13 @@ class TrajectoryRing:
             self._free.put(None)  # for the next who asks
         return buffer
 
+    def acquire_at_once(self) -> Trajectory | None:
+        """A buffer to fill, if there is one."""
+        try:
+            return self._free.get_nowait()
+        except queue.Empty:
+            return None
+
     def publish(self, buffer: Trajectory) -> None:
         self._full.put(buffer)
 
@@ -178,7 +198,8 @@ class TrajectoryRing:
 
     def release(self, buffer: Trajectory) -> None:
         """After the parameters that were learnt from it were published."""
-        self._free.put(buffer)
+        assert buffer.home is not None, "it is some ring's"
+        buffer.home.put(buffer)
 
     def close(self) -> None:
         """Wakes up actors that wait for a buffer."""

@@ -89,6 +89,24 @@ class Feed:
         self._ring.release(unroll.buffer)
 
 
+class _Places:
+    """Two places for unrolls of one size: one is learnt from while the other is filled."""
+
+    def __init__(self, sources: Sequence[Tensor], device: torch.device, lane: Lane) -> None:
+        self.batches = [Batch(*(torch.empty_like(t, device=device) for t in sources)) for _ in range(2)]
+        self.learnt = [lane.mark()] * 2  # new memory may have been the learner's
+        self._turn = 1
+
+    def next(self) -> tuple[Batch, Event]:
+        """The place whose turn it is, and until when it is in use."""
+        self._turn = 1 - self._turn
+        return self.batches[self._turn], self.learnt[self._turn]
+
+    def release(self, batch: Batch, learnt: Event) -> None:
+        index = next(i for i, mine in enumerate(self.batches) if mine is batch)
+        self.learnt[index] = learnt
+
+
 class UploadingFeed(Feed):
     """For a learner elsewhere: while it learns from one unroll the next goes up to another place."""
 
@@ -96,9 +114,8 @@ class UploadingFeed(Feed):
         super().__init__(ring)
         self._device = device
         self._lane = lane
-        self._places: list[Batch] = []
-        self._learnt: list[Event] = []
-        self._started = 0
+        self._places: dict[int, _Places] = {}
+        """By the number of columns: real-time actors and simulated ones fill unrolls of different sizes."""
         self._rising: deque[tuple[Unroll, Event]] = deque()
         self._arrived: Event | None = None
         """Of the unroll that is being learnt from."""
@@ -116,11 +133,8 @@ class UploadingFeed(Feed):
     def release(self, unroll: Unroll) -> None:
         assert self._arrived is not None, "it was taken"
         self._arrived.synchronize()  # long ago, but the actor is about to write there
-        self._learnt[self._place_of(unroll)] = self._lane.mark()
+        self._places[_columns(unroll.batch)].release(unroll.batch, self._lane.mark())
         super().release(unroll)
-
-    def _place_of(self, unroll: Unroll) -> int:
-        return next(i for i, place in enumerate(self._places) if place is unroll.batch)
 
     def _start(self, timeout_s: float) -> None:
         """The next full buffer, if there is one, goes up to the place that is not being learnt from."""
@@ -128,16 +142,16 @@ class UploadingFeed(Feed):
         if buffer is None:
             return
         sources = list(buffer.batch.tensors().values())
-        if not self._places:
-            self._places = [
-                Batch(*(torch.empty_like(t, device=self._device) for t in sources)) for _ in range(2)
-            ]
-            self._learnt = [self._lane.mark()] * 2  # new memory may have been the learner's
-        index = self._started % 2
-        self._started += 1
-        place = self._places[index]
-        arrived = self._lane.copy(list(place.tensors().values()), sources, self._learnt[index])
+        columns = _columns(buffer.batch)
+        if columns not in self._places:
+            self._places[columns] = _Places(sources, self._device, self._lane)
+        place, learnt = self._places[columns].next()
+        arrived = self._lane.copy(list(place.tensors().values()), sources, learnt)
         self._rising.append((Unroll(place, buffer), arrived))
+
+
+def _columns(batch: Batch) -> int:
+    return batch.action.shape[1]
 
 
 class DownloadingStore(ParameterStore):
