@@ -225,6 +225,17 @@ class Emulator:
     def __enter__(self) -> Emulator: ...
     def __exit__(self, *exc: object) -> None: ...
 
+def path_departures(
+    config: dict[str, Any],
+    *,
+    scenario: str | int = 0,
+    seed: int,
+    at_ns: NDArray[np.int64],
+    payload_bytes: int,
+) -> NDArray[np.int64]:
+    """The data link of the same path in virtual time: when each datagram that is sent at these times comes
+    out, -1 for the lost."""
+
 GUARD_REASONS: tuple[str, ...]
 """Why a guard may take over from a policy."""
 

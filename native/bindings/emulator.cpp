@@ -1,6 +1,7 @@
 // The real-time path emulator.
 #include "emulator/emulator.h"
 
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -13,7 +14,9 @@
 #include <system_error>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "bindings/arrays.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
 #include "environment/scenario.h"
@@ -180,6 +183,33 @@ std::unique_ptr<BoundPath> add_path(const std::shared_ptr<Emulator>& emulator, c
   return std::make_unique<BoundPath>(emulator, path);
 }
 
+// What an open-loop sender's datagrams meet on the data link of an emulated path, in virtual time: when each
+// comes out, -1 for those that are lost, the first of two where one is duplicated.
+py::array_t<std::int64_t> path_departures(const py::dict& config,
+                                          const std::variant<std::int32_t, std::string>& scenario,
+                                          std::uint64_t seed, const InputArray<std::int64_t>& at_ns,
+                                          std::int64_t payload_bytes) {
+  const EmulatedPathConfig path = path_config(parse_config(from_python(config)), scenario, seed);
+  Direction direction(path.data, Direction::Order::kLinkLossDelay, path.data_rng);
+  std::vector<std::int64_t> out(static_cast<std::size_t>(at_ns.size()), -1);
+  const auto run = [&](TimePoint until) {
+    Packet packet;
+    for (TimePoint next = direction.next_event(); next <= until; next = direction.next_event()) {
+      if (direction.advance(next, packet) && out[packet.id] < 0) out[packet.id] = next.ns();
+    }
+  };
+  Packet packet;
+  packet.size_bytes = static_cast<std::uint32_t>(payload_bytes + path.overhead_bytes);
+  for (const std::int64_t ns : values_of(at_ns)) {
+    run(TimePoint::from_ns(ns));
+    direction.enter(TimePoint::from_ns(ns), packet);
+    ++packet.id;
+  }
+  // What is inside comes out within ten minutes of the last, or counts as lost.
+  run(TimePoint::from_ns(at_ns.size() > 0 ? at_ns.at(at_ns.size() - 1) : 0) + Duration::from_seconds(600));
+  return py::array_t<std::int64_t>(static_cast<py::ssize_t>(out.size()), out.data());
+}
+
 void bind_path_class(py::module_& module) {
   using Released = py::call_guard<py::gil_scoped_release>;
   py::class_<BoundPath>(module, "EmulatedPath")
@@ -217,6 +247,8 @@ void translate(std::exception_ptr exception) {
 void bind_emulator(py::module_& module) {
   py::register_local_exception_translator(&translate);
   bind_path_class(module);
+  module.def("path_departures", &path_departures, py::arg("config"), py::kw_only(), py::arg("scenario") = 0,
+             py::arg("seed"), py::arg("at_ns"), py::arg("payload_bytes"));
   py::class_<Emulator, std::shared_ptr<Emulator>>(module, "Emulator")
       .def(py::init<>())
       .def("add_path", &add_path, py::arg("config"), py::kw_only(), py::arg("scenario") = 0, py::arg("seed"),
