@@ -23,10 +23,15 @@ std::uint64_t tag_of(const EmulatedPath* path, EmulatedPath::Side side) {
   return reinterpret_cast<std::uintptr_t>(path) | static_cast<std::uint64_t>(side);
 }
 
-// A host that is busy with other things is late by whole time slices. Where we may, go before them.
+// A host that is busy with other things is late by whole time slices. Where we may, go before them, and
+// before the rest of a process that does.
 bool prioritise(pthread_t thread) {
-  const sched_param lowest{.sched_priority = sched_get_priority_min(SCHED_RR)};
-  return pthread_setschedparam(thread, SCHED_RR, &lowest) == 0;
+  int policy = SCHED_OTHER;
+  sched_param parameters{};
+  pthread_getschedparam(thread, &policy, &parameters);
+  const int own = policy == SCHED_OTHER ? 0 : parameters.sched_priority;
+  parameters.sched_priority = std::min(own + 1, sched_get_priority_max(SCHED_RR));
+  return pthread_setschedparam(thread, SCHED_RR, &parameters) == 0;
 }
 
 void drain(int fd) {
