@@ -242,6 +242,88 @@ GUARD_REASONS: tuple[str, ...]
 def guard_config(guard: dict[str, Any] = {}) -> dict[str, Any]:
     """Every knob of the guard beside a policy (native/policy/guard.h): as given, else its default."""
 
+class HostedConnection:
+    """A real connection that one of our controllers drives (native/host/session.h): a transport tells what
+    it sends and what becomes of it, and is told the window; whoever decides is shown an observation a window
+    and answers when it can. `config` as `VectorEnvironment` takes it, of which flow `flow` says the scheme;
+    `seed`: the episode's; `policy`: answers in the connection itself, `job` the scenario's index in its
+    training, -1 for none; `guard`: the knobs of one beside the agent, none for none. Times are whole
+    nanoseconds from one moment on, and never run backwards. One thread."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        flow: int = 0,
+        seed: int = 0,
+        policy: PolicyModel | None = None,
+        job: int = -1,
+        guard: dict[str, Any] | None = None,
+    ) -> None: ...
+    def start(self, now_ns: int) -> None:
+        """The first window begins. Once."""
+    def finish(self, now_ns: int, complete: bool = False) -> None:
+        """The last window ends, and with it the last step: terminated if the transfer is `complete`, else
+        truncated."""
+    def packet_sent(
+        self,
+        now_ns: int,
+        number: int,
+        size_bytes: int,
+        ack_eliciting: bool = True,
+        app_limited: bool = False,
+        retransmitted_bytes: int = 0,
+    ) -> None:
+        """`number` rises with each packet, over all packet-number spaces together, and may leave gaps.
+        Packets that elicit no acknowledgement are left out of the books."""
+    def packet_acked(self, number: int) -> None:
+        """As all below, takes effect with the next flush(). What is said of unknown packets, or twice, is
+        counted in report() and no error."""
+    def packet_lost(self, number: int) -> None: ...
+    def packet_discarded(self, number: int) -> None:
+        """At once: neither acknowledged nor lost, as when keys are dropped."""
+    def rtt_sample(self, latest_ns: int, ack_delay_ns: int = 0) -> None:
+        """Of the acknowledgements that the next flush() books."""
+    def probe_timeout(self) -> None: ...
+    def bytes_received(self, bytes: int) -> None: ...
+    def flush(self, now_ns: int) -> bool:
+        """One event for all that was acknowledged and lost since the last one; False: nothing was."""
+    def app_idle(self, now_ns: int, idle: bool) -> None:
+        """The application ran out of data, or has some again."""
+    @property
+    def congestion_window(self) -> int: ...
+    @property
+    def bytes_in_flight(self) -> int: ...
+    @property
+    def writable(self) -> int:
+        """Bytes that the window still admits."""
+    @property
+    def pacing(self) -> tuple[int, int] | None:
+        """So many bytes over so many nanoseconds; None: all that the window admits may leave at once."""
+    @property
+    def next_timer_ns(self) -> int | None:
+        """When to poll(): a window ends, or a guard's patience does."""
+    def poll(self, now_ns: int) -> bool:
+        """Closes the windows that are due. True, once an observation, if somebody else is to answer it."""
+    @property
+    def observation(self) -> NDArray[np.float32]:
+        """A copy of the latest one."""
+    @property
+    def observation_number(self) -> int:
+        """Of the latest one, from 1; 0 before."""
+    def step(self) -> dict[str, Any]:
+        """The step that the latest observation ends: `{reward, first, terminated, truncated, skipped, job,
+        active}`."""
+    def answer(
+        self, now_ns: int, action: int, latency_ns: int | None = None, number: int | None = None
+    ) -> bool:
+        """Takes effect at once. `latency_ns`: how long it took, by default since the window's end; `number`:
+        the observation that is answered, by default the latest; -1 as action of a guarded connection: nothing
+        usable came. False: nobody waits for it (any more)."""
+    def report(self, now_ns: int) -> dict[str, Any]:
+        """What became of the connection so far: the keys of a flow's report that its sender can know, and a
+        sender's own (native/environment/hosted_session.h)."""
+
 def play_local(
     config: dict[str, Any],
     policy: PolicyModel,

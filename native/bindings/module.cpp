@@ -9,6 +9,7 @@ void bind_observe(pybind11::module_& module);
 void bind_link_log(pybind11::module_& module);
 void bind_policy(pybind11::module_& module);
 void bind_local(pybind11::module_& module);
+void bind_host(pybind11::module_& module);
 void bind_emulator(pybind11::module_& module);
 
 }  // namespace mvfstrl
@@ -21,5 +22,6 @@ PYBIND11_MODULE(_native, module) {
   mvfstrl::bind_link_log(module);
   mvfstrl::bind_policy(module);
   mvfstrl::bind_local(module);
+  mvfstrl::bind_host(module);
   mvfstrl::bind_emulator(module);
 }

@@ -37,6 +37,9 @@ class RttStats {
   Duration min() const { return min_; }
   // The largest ACK delay that the peer has reported; mvfst's PTO waits that much longer.
   Duration max_ack_delay() const { return max_ack_delay_; }
+  // RFC 9002 section 6.2.1, with the largest ACK delay seen in place of the peer's announced one, and without
+  // the floor of a timer granularity (mvfst: calculatePTO).
+  Duration probe_timeout() const { return smoothed_ + variation_ * 4 + max_ack_delay_; }
 
  private:
   bool has_sample_ = false;

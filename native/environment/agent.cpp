@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "congestion/external.h"
+#include "policy/apply_action.h"
 
 namespace mvfstrl {
 namespace {
@@ -30,6 +30,10 @@ bool waits_for_actions(const SchemeConfig& scheme) {
 }
 
 }  // namespace
+
+Rng action_rng(std::uint64_t episode_seed, std::size_t number) {
+  return stream_of(episode_seed, kRandomActionStream, number);
+}
 
 std::vector<std::size_t> agent_flows(const std::vector<FlowConfig>& flows) {
   std::vector<std::size_t> indices = {0};
@@ -71,14 +75,11 @@ Agent::Agent(const EnvironmentConfig& config, const ActionSet& actions, const Re
 void Agent::begin_episode(Simulation& simulation, std::uint64_t episode_seed) {
   simulation_ = &simulation;
   state_ = State::kWaiting;
-  met_ = finished_ = window_full_ = false;
+  finished_ = window_full_ = false;
   delay_rng_ = stream_of(episode_seed, kActionDelayStream, number_);
-  action_rng_ = stream_of(episode_seed, kRandomActionStream, number_);
+  action_rng_ = action_rng(episode_seed, number_);
   outstanding_.reset();
-  result_ = StepResult{};
-  steps_ = skipped_ = 0;
-  return_ = 0;
-  return_terms_ = {};
+  account_ = {};
   guarded_ = nullptr;
   guard_events_.clear();
   const FlowConfig& flow = config_.flows[flow_];
@@ -120,25 +121,15 @@ Duration Agent::draw_action_delay() {
 
 std::int32_t Agent::take_effect() {
   assert(outstanding_);
-  const std::int32_t action = apply(*std::exchange(outstanding_, std::nullopt));
+  const Answer answer = *std::exchange(outstanding_, std::nullopt);
+  CongestionController& controller = simulation_->sender(flow_).controller();
+  const std::int32_t action = apply_action(controller, guarded_ != nullptr, actions_, simulation_->now(),
+                                           answer.action, answer.latency);
   // What a fall-back does is, to the policy, a window that changes while it keeps still.
   const auto shown = static_cast<std::size_t>(action == kNoAction ? 0 : action);
-  observer_.on_action(shown, simulation_->sender(flow_).controller().congestion_window());
+  observer_.on_action(shown, controller.congestion_window());
   simulation_->pump(flow_);
   return action;
-}
-
-std::int32_t Agent::apply(const Answer& answer) {
-  CongestionController& controller = simulation_->sender(flow_).controller();
-  const ByteCount window = controller.congestion_window();
-  const auto asked_for = [&] { return actions_.apply(static_cast<std::size_t>(answer.action), window); };
-  if (guarded_ == nullptr) {
-    static_cast<ExternalController&>(controller).set_window(asked_for());
-    return answer.action;
-  }
-  Decision decision{.latency = answer.latency, .finite = answer.action != kNothingFinite, .window = window};
-  if (decision.finite) decision.window = asked_for();
-  return guarded_->decide(simulation_->now(), decision) == Driver::kPolicy ? answer.action : kNoAction;
 }
 
 void Agent::on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
@@ -156,35 +147,16 @@ ClosedWindow Agent::close_window(bool episode_over) {
   ClosedWindow closed;
   closed.reward = reward_.terms(summary);
   closed.mean_rtt = summary.mean_rtt;
-  if (!met_) {  // what came before the first observation is nobody's merit
-    met_ = true;
-    result_.first = result_.active = true;
-    if (episode_over && !alone_) result_.truncated = true;
-    return closed;
-  }
-  result_.reward += closed.reward.sum();
-  return_terms_ += closed.reward;
   const FlowConfig& flow = config_.flows[flow_];
   const bool stopped = flow.stop && TimePoint::zero() + *flow.stop <= now;
   const bool over = episode_over || stopped || finished_;
-  closed.skipped = outstanding_.has_value() && !over;
-  if (closed.skipped) {
-    ++result_.skipped;
-  } else {
-    end_step(over);
-  }
-  return closed;
-}
-
-void Agent::end_step(bool over) {
-  result_.active = true;
-  result_.terminated = finished_;
-  result_.truncated = over && !finished_;
+  const StepAccount::Close close = account_.close(closed.reward, outstanding_.has_value(), over, finished_);
+  closed.skipped = close == StepAccount::Close::kSkipped;
+  if (close == StepAccount::Close::kFirst && episode_over && !alone_) account_.truncate();
+  if (close != StepAccount::Close::kStep) return closed;
   if (over) state_ = State::kDone;
   outstanding_.reset();
-  ++steps_;
-  skipped_ += result_.skipped;
-  return_ += result_.reward;
+  return closed;
 }
 
 double Agent::window_packets() const {

@@ -15,19 +15,10 @@
 #include "observe/action_set.h"
 #include "observe/observer.h"
 #include "observe/reward.h"
+#include "observe/step_account.h"
 #include "policy/guarded_controller.h"
 
 namespace mvfstrl {
-
-// What an agent is told when a round ends.
-struct StepResult {
-  double reward = 0;
-  bool terminated = false;   // the flow's transfer is complete
-  bool truncated = false;    // the flow stopped, or the episode's length is reached
-  std::int32_t skipped = 0;  // windows that closed while the answer was outstanding
-  bool first = false;        // its first observation
-  bool active = false;       // it has an observation, to be answered unless the episode is over for it
-};
 
 // How an agent's last window ended.
 struct ClosedWindow {
@@ -36,12 +27,11 @@ struct ClosedWindow {
   bool skipped = false;  // nobody is asked: an answer is outstanding
 };
 
+// What the `number`th agent's random actions are drawn with.
+Rng action_rng(std::uint64_t episode_seed, std::size_t number);
+
 class Agent final : private ConnectionObserver, private GuardLog {
  public:
-  // What a guarded flow's policy answers that gave nothing finite.
-  static constexpr std::int32_t kNothingFinite = -1;
-  static constexpr std::int32_t kNoAction = -1;
-
   // The `number`th agent drives, or only observes, flow `flow`. `alone`: the simulation is interrupted as
   // soon as a count window is full or the transfer complete. The references must outlive the agent.
   Agent(const EnvironmentConfig& config, const ActionSet& actions, const Reward& reward, std::size_t number,
@@ -51,7 +41,7 @@ class Agent final : private ConnectionObserver, private GuardLog {
   void begin_episode(Simulation& simulation, std::uint64_t episode_seed);
   // Its first window begins at `start`; to be called before anything of it has been acknowledged.
   void open(TimePoint start);
-  void begin_round() { result_ = StepResult{}; }
+  void begin_round() { account_.begin_step(); }
   // Answers the latest observation; ignored where a classic controller drives the flow. Of a guarded flow, an
   // answer that would be late is given up when the guard's patience ends.
   void answer(std::int32_t action);
@@ -71,20 +61,16 @@ class Agent final : private ConnectionObserver, private GuardLog {
   bool running() const { return state_ == State::kRunning; }
   bool done() const { return state_ == State::kDone; }
   // Has an observation to be answered.
-  bool asked() const { return running() && met_; }
+  bool asked() const { return running() && account_.met(); }
   TimePoint start() const { return TimePoint::zero() + config_.flows[flow_].start; }
-  const StepResult& result() const { return result_; }
+  const StepResult& result() const { return account_.result(); }
   double window_packets() const;
   std::size_t observation_size() const { return observer_.size(); }
   // Of the latest closed window.
   void write_observation(std::span<float> out) const { observer_.write_observation(out); }
 
   // Over the episode.
-  std::int64_t steps() const { return steps_; }
-  std::int64_t skipped() const { return skipped_; }
-  double episode_return() const { return return_; }
-  // The same, term by term.
-  const RewardTerms& return_terms() const { return return_terms_; }
+  const StepAccount& account() const { return account_; }
   // Null unless its flow is guarded.
   const Guard* guard() const { return guarded_ ? &guarded_->guard() : nullptr; }
   std::vector<GuardEvent> take_guard_events() { return std::exchange(guard_events_, {}); }
@@ -101,9 +87,7 @@ class Agent final : private ConnectionObserver, private GuardLog {
   void on_event(TimePoint now, const AckEvent* ack, const LossEvent* loss, const RttStats& rtt,
                 const ConnectionStats& stats) override;
   void on_guard_event(const GuardEvent& event) override { guard_events_.push_back(event); }
-  std::int32_t apply(const Answer& answer);
   Duration draw_action_delay();
-  void end_step(bool episode_over);
 
   const EnvironmentConfig& config_;
   const ActionSet& actions_;
@@ -116,18 +100,13 @@ class Agent final : private ConnectionObserver, private GuardLog {
 
   // The episode.
   State state_ = State::kWaiting;
-  bool met_ = false;  // has had its first observation
   Rng delay_rng_, action_rng_;
   bool window_full_ = false;  // a count window
   bool finished_ = false;
   std::optional<Answer> outstanding_;
   GuardedController* guarded_ = nullptr;  // the flow's controller, where it is one
   std::vector<GuardEvent> guard_events_;
-  StepResult result_;
-  std::int64_t steps_ = 0;
-  std::int64_t skipped_ = 0;
-  double return_ = 0;
-  RewardTerms return_terms_;
+  StepAccount account_;
 };
 
 // Flow 0, and every other that waits for actions.

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "policy/apply_action.h"
+
 namespace mvfstrl {
 
 // Whether agents' packets are paced is part of what their actions mean.
@@ -36,12 +38,11 @@ Environment::Environment(const EnvironmentShared& shared) : shared_(shared) {
   }
 }
 
-WindowLimits Environment::agent_limits() const {
-  const ActionConfig& actions = shared_.config.actions;
-  return {.packet_size = shared_.config.transport.window.packet_size,
-          .initial_packets = actions.initial_window_packets,
-          .minimum_packets = actions.min_window_packets,
-          .maximum_packets = actions.max_window_packets};
+WindowLimits agent_limits(const EnvironmentConfig& config) {
+  return {.packet_size = config.transport.window.packet_size,
+          .initial_packets = config.actions.initial_window_packets,
+          .minimum_packets = config.actions.min_window_packets,
+          .maximum_packets = config.actions.max_window_packets};
 }
 
 TimePoint Environment::grid_start() const {
@@ -61,7 +62,7 @@ void Environment::reset(std::uint64_t episode_seed, std::optional<std::int32_t> 
   seed_ = episode_seed;
   scenario_ = path.scenario;
   episode_end_ = TimePoint::zero() + config.episode;
-  simulation_.emplace(path, config.flows, config.transport, agent_limits(), episode_seed,
+  simulation_.emplace(path, config.flows, config.transport, agent_limits(config), episode_seed,
                       config.cross_traffic);
   for (Agent& agent : agents_) agent.begin_episode(*simulation_, episode_seed);
   if (record_series_) begin_series();
@@ -110,7 +111,7 @@ void Environment::run_window() {
       run_to(due);
       if (simulation_->now() < due) continue;  // interrupted
       const std::int32_t action = agent->take_effect();
-      if (action == Agent::kNoAction) continue;
+      if (action == kNoAction) continue;
       if (record_series_) series_.on_action(agent->flow(), action);
       if (record_events_) {
         const ByteCount window = simulation_->sender(agent->flow()).controller().congestion_window();
@@ -183,10 +184,10 @@ EpisodeReport Environment::finish() {
   report.seed = seed_;
   report.scenario_index = scenario_;
   report.scenario = shared_.scenarios.name(scenario_);
-  report.steps = agents_[0].steps();
-  report.episode_return = agents_[0].episode_return();
-  report.return_terms = agents_[0].return_terms();
-  report.skipped_observations = agents_[0].skipped();
+  report.steps = agents_[0].account().steps();
+  report.episode_return = agents_[0].account().episode_return();
+  report.return_terms = agents_[0].account().return_terms();
+  report.skipped_observations = agents_[0].account().skipped();
   report.terminated = agents_[0].transfer_complete();
   report.length_ms = simulation_->now().to_ms();
   const auto outcomes = simulation_->finish();
@@ -203,9 +204,9 @@ EpisodeReport Environment::finish() {
   }
   for (Agent& agent : agents_) {
     FlowReport& flow = report.flows[agent.flow()];
-    flow.steps = agent.steps();
-    flow.episode_return = agent.episode_return();
-    flow.skipped_observations = agent.skipped();
+    flow.steps = agent.account().steps();
+    flow.episode_return = agent.account().episode_return();
+    flow.skipped_observations = agent.account().skipped();
     if (const Guard* guard = agent.guard()) {
       const Duration active = outcomes[agent.flow()].active;
       const auto stop = std::min(simulation_->now(), agent.start() + active);

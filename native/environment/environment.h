@@ -40,6 +40,9 @@ struct EnvironmentShared {
   ScenarioDistribution scenarios;
 };
 
+// Of windows that agents drive.
+WindowLimits agent_limits(const EnvironmentConfig& config);
+
 class Environment {
  public:
   // `shared` must outlive the environment.
@@ -77,7 +80,6 @@ class Environment {
   Simulation* simulation() { return simulation_ ? &*simulation_ : nullptr; }
 
  private:
-  WindowLimits agent_limits() const;
   // Where observation windows may begin: flow 0's start, or the episode's where there are several agents.
   TimePoint grid_start() const;
   TimePoint next_close() const;

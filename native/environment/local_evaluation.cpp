@@ -1,10 +1,11 @@
 #include "environment/local_evaluation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "policy/apply_action.h"
 
 namespace mvfstrl {
 namespace {
@@ -17,13 +18,6 @@ EnvironmentConfig guarded(EnvironmentConfig config, const GuardConfig& guard) {
     if (std::holds_alternative<ExternalConfig>(flow.controller)) flow.guard = guard;
   }
   return config;
-}
-
-// Rewards shape training, not what a policy sees or does.
-void require_spec(const PolicyDescription& policy, const EnvironmentConfig& config) {
-  ObservationSpec spec = make_observation_spec(config.observation, config.actions, config.reward);
-  spec.reward = policy.spec.reward;
-  policy.require_spec(spec, "policy");
 }
 
 void check(const std::vector<LocalEpisode>& episodes, const LocalOptions& options,
@@ -55,7 +49,7 @@ LocalEvaluation::LocalEvaluation(EnvironmentConfig config, std::shared_ptr<const
       options_(options),
       reports_(episodes_.size()) {
   check(episodes_, options_, shared_.config);
-  require_spec(model_->description(), shared_.config);
+  model_->description().require_offer(shared_.config.observation, shared_.config.actions, "policy");
   const auto probe = make_policy(model_);
   for (const std::int32_t job : options_.jobs) probe->set_job(job);
   working_ = static_cast<std::int32_t>(
@@ -141,14 +135,8 @@ EpisodeReport LocalEvaluation::play(Environment& environment, std::vector<Seat>&
 std::int32_t LocalEvaluation::decide(const Agent& agent, Seat& seat) {
   if (agent.result().first) seat.policy->reset();
   agent.write_observation(seat.observation);
-  const std::int32_t action = seat.policy->act(seat.observation);
-  const auto logits = seat.policy->logits();
-  if (agent.guard() == nullptr ||
-      std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); })) {
-    return action;
-  }
-  seat.policy->reset();  // or a memory that is not finite would stay so
-  return Agent::kNothingFinite;
+  if (agent.guard() == nullptr) return seat.policy->act(seat.observation);
+  return finite_action(*seat.policy, seat.observation);
 }
 
 }  // namespace mvfstrl

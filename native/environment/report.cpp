@@ -8,30 +8,6 @@ namespace {
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
 
-Value guard_value(const GuardReport& g) {
-  Value::Map fallbacks;
-  for (std::size_t i = 0; i < kGuardReasons.size(); ++i) {
-    fallbacks.emplace_back(kGuardReasons[i], g.counters.fallbacks[i]);
-  }
-  Value::List events;
-  for (const GuardEvent& event : g.events) {
-    events.emplace_back(Value::Map{
-        {"time_ms", event.now.to_ms()},
-        {"driver", event.driver == Driver::kPolicy ? "policy" : "fallback"},
-        {"reason", kGuardReasons[static_cast<std::size_t>(event.reason)]},
-        {"window_bytes", event.window.value()},
-    });
-  }
-  return Value(Value::Map{
-      {"fallbacks", std::move(fallbacks)},
-      {"returns", g.counters.returns},
-      {"decisions", g.counters.decisions},
-      {"shadowed", g.counters.shadowed},
-      {"fallback_share", g.fallback_share},
-      {"events", std::move(events)},
-  });
-}
-
 Value flow_value(const FlowReport& f) {
   Value::Map map{
       {"flow", std::int64_t{f.flow}},
@@ -55,7 +31,7 @@ Value flow_value(const FlowReport& f) {
       {"steps", f.steps},
       {"skipped_observations", f.skipped_observations},
   };
-  if (f.guard) map.emplace_back("guard", guard_value(*f.guard));
+  if (f.guard) map.emplace_back("guard", to_value(*f.guard));
   return Value(std::move(map));
 }
 
@@ -106,6 +82,30 @@ Value series_value(const std::vector<SeriesPoint>& series) {
 }
 
 }  // namespace
+
+Value to_value(const GuardReport& g) {
+  Value::Map fallbacks;
+  for (std::size_t i = 0; i < kGuardReasons.size(); ++i) {
+    fallbacks.emplace_back(kGuardReasons[i], g.counters.fallbacks[i]);
+  }
+  Value::List events;
+  for (const GuardEvent& event : g.events) {
+    events.emplace_back(Value::Map{
+        {"time_ms", event.now.to_ms()},
+        {"driver", event.driver == Driver::kPolicy ? "policy" : "fallback"},
+        {"reason", kGuardReasons[static_cast<std::size_t>(event.reason)]},
+        {"window_bytes", event.window.value()},
+    });
+  }
+  return Value(Value::Map{
+      {"fallbacks", std::move(fallbacks)},
+      {"returns", g.counters.returns},
+      {"decisions", g.counters.decisions},
+      {"shadowed", g.counters.shadowed},
+      {"fallback_share", g.fallback_share},
+      {"events", std::move(events)},
+  });
+}
 
 FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& o) {
   FlowReport r;

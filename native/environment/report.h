@@ -91,6 +91,8 @@ struct EpisodeReport {
 FlowReport report_flow(std::int32_t index, const std::string& scheme, const FlowOutcome& outcome);
 // `stop`: when the flow stopped being active.
 GuardReport report_guard(const Guard& guard, Duration active, TimePoint stop, std::vector<GuardEvent> events);
+// As a flow's report has it.
+Value to_value(const GuardReport& guard);
 TrafficReport report_traffic(const CrossTrafficConfig& config, const TrafficOutcome& outcome);
 
 // Key by field name; `episode_return` is "return"; `series` is a mapping of columns, absent where empty, as

@@ -276,6 +276,13 @@ void PolicyDescription::require_spec(const ObservationSpec& expected, const std:
                         "made for another observation or action spec:\n" + spec_difference(expected, spec));
 }
 
+void PolicyDescription::require_offer(const ObservationConfig& shown, const ActionConfig& offered,
+                                      const std::string& name) const {
+  ObservationSpec expected = make_observation_spec(shown, offered, LogRatioReward{});
+  expected.reward = spec.reward;
+  require_spec(expected, name);
+}
+
 std::string encode_policy(PolicyFile file) {
   PolicyDescription& d = file.description;
   d.spec = make_observation_spec(d.observation, d.actions, reward_named(d.reward));

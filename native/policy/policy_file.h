@@ -49,6 +49,9 @@ struct PolicyDescription {
   // Throws PolicyFileError, with what differs, unless the policy was made for just this spec. `name` is that
   // of the file.
   void require_spec(const ObservationSpec& expected, const std::string& name) const;
+  // The same of what a host shows it and offers. Rewards shape training, not what a policy sees or does.
+  void require_offer(const ObservationConfig& shown, const ActionConfig& offered,
+                     const std::string& name) const;
 };
 
 struct PolicyFile {

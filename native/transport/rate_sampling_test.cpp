@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "transport/delivery_states.h"
+#include "congestion/delivery_states.h"
 #include "transport/sender.h"
 
 namespace mvfstrl {

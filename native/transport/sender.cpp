@@ -80,11 +80,8 @@ void Sender::on_probe_timeout() {
   }
 }
 
-// RFC 9002 section 6.2.1, with the largest ACK delay seen in place of the peer's announced one, and without
-// the floor of a timer granularity (mvfst: calculatePTO).
 Duration Sender::probe_timeout() const {
-  if (!rtt_.has_sample()) return config_.initial_rtt * 2;
-  return rtt_.smoothed() + rtt_.variation() * 4 + rtt_.max_ack_delay();
+  return rtt_.has_sample() ? rtt_.probe_timeout() : config_.initial_rtt * 2;
 }
 
 TimePoint Sender::loss_alarm() const {

@@ -114,7 +114,6 @@ class Sender {
   void detect_losses(TimePoint now);
   void declare_lost(std::uint64_t packet_number);
   bool claim_data(std::uint64_t packet_number);
-  bool is_persistent_congestion() const;
   void deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt,
                      Duration ack_delay);
   void on_probe_timeout();

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "congestion/persistent_congestion.h"
 #include "transport/sender.h"
 
 namespace mvfstrl {
@@ -145,18 +146,6 @@ bool Sender::claim_data(std::uint64_t number) {
   return !std::exchange(sent_[original].processed, true);
 }
 
-// RFC 9002 section 7.6, as mvfst tells it: within one event, the losses span three probe timeouts and no
-// packet sent between them is acknowledged by the same ACK.
-bool Sender::is_persistent_congestion() const {
-  if (!rtt_.has_sample() || acked_.empty()) return false;
-  const TimePoint first = lost_.front().sent_time;
-  const TimePoint last = lost_.back().sent_time;
-  if (last - first < probe_timeout() * config_.persistent_congestion_threshold) return false;
-  return std::none_of(acked_.begin(), acked_.end(), [&](const AckedPacket& packet) {
-    return packet.sent_time >= first && packet.sent_time <= last;
-  });
-}
-
 void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::optional<Duration> rtt,
                            Duration ack_delay) {
   const std::uint64_t largest_sent = sent_.next_packet_number() - 1;
@@ -165,7 +154,8 @@ void Sender::deliver_event(TimePoint now, ByteCount prior_in_flight, std::option
                rtt, largest_sent, ack_delay,    delivery_};
   LossEvent loss{now, lost_, {}, prior_in_flight, largest_sent, false, delivery_};
   for (const LostPacket& packet : lost_) loss.lost_bytes += packet.size;
-  if (!lost_.empty() && is_persistent_congestion()) {
+  if (!lost_.empty() && rtt_.has_sample() &&
+      is_persistent_congestion(acked_, lost_, probe_timeout() * config_.persistent_congestion_threshold)) {
     loss.persistent = true;
     ++stats_.persistent_congestion_count;
   }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/units.h"
-#include "transport/delivery_states.h"
+#include "congestion/delivery_states.h"
 
 namespace mvfstrl {
 
