@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from mvfstrl.checkpoint import load_checkpoint
+from mvfstrl.checkpoint import checkpoints_in, load_checkpoint
+from mvfstrl.trackers.wandb_files import WandbFileError, files_below, read_file
 from tests.slurm.conftest import (
     LIMIT_S,
     ROOT,
@@ -16,15 +19,18 @@ from tests.slurm.conftest import (
     TINY,
     eventually,
     job_of,
+    node_of,
     outcome_of,
     rows_of,
     sbatch,
     slurm,
     start,
     state_of,
+    without_power,
 )
 
-STEPS = 80_000
+STEPS, EVERY = 80_000, 16_000
+WANDB, OFFLINE = ["tracker=wandb"], {"WANDB_MODE": "offline"}
 EXACT = ["deterministic=true", f"total_steps={STEPS}", "agent.checkpoint_steps=1_000_000_000"]
 
 
@@ -69,8 +75,8 @@ def make_room(run: Path, folder: Path) -> None:
 
 def test_a_launched_run_asked_twice_equals_an_uninterrupted_one(tmp_path: Path, whole: Path) -> None:
     """By SIGUSR2 to submitit's job, then by an urgent job with a warning before it."""
-    overrides = [*EXACT, "seed=1", "hydra.sweep.dir=sweep", "hydra.launcher.partition=graceful"]
-    process = start("-m", *TINY, *SLURM, *overrides, folder=tmp_path)
+    overrides = [*EXACT, *WANDB, "seed=1", "hydra.sweep.dir=sweep", "hydra.launcher.partition=graceful"]
+    process = start("-m", *TINY, *SLURM, *overrides, folder=tmp_path, **OFFLINE)
     try:
         run = tmp_path / "sweep/0"
         eventually(lambda: rows_of(run), "no metrics")
@@ -85,6 +91,7 @@ def test_a_launched_run_asked_twice_equals_an_uninterrupted_one(tmp_path: Path, 
     assert process.returncode == 0, output
     assert outcome_of(run)["starts"] == 3
     require_equal_runs(run, whole)
+    require_rows_once_in_wandb(run, starts=3)
 
 
 def test_a_batch_files_run_stopped_at_once_equals_an_uninterrupted_one(tmp_path: Path, whole: Path) -> None:
@@ -99,6 +106,69 @@ def test_a_batch_files_run_stopped_at_once_equals_an_uninterrupted_one(tmp_path:
     eventually(lambda: outcome_of(run)["state"] == "finished", f"job {job} has not finished")
     assert outcome_of(run)["starts"] == 2
     require_equal_runs(run, whole)
+
+
+def test_a_run_that_meets_its_time_limit_goes_on(tmp_path: Path) -> None:
+    """SLURM looks at limits twice a minute. Nobody waits for the run's end: its rows are compared so far."""
+    exact = ["deterministic=true", "total_steps=1_000_000", "agent.checkpoint_steps=1_000_000_000", "seed=1"]
+    whole = start(*TINY, *exact, "hydra.run.dir=whole", folder=tmp_path)
+    began = time.monotonic()
+    process = start("-m", *TINY, *SLURM, *exact, "hydra.sweep.dir=sweep", folder=tmp_path)
+    try:
+        run, job = tmp_path / "sweep/0", job_of(tmp_path / "sweep")
+        eventually(lambda: rows_of(run), "no metrics")
+        minutes = int((time.monotonic() - began) // 60) + 2
+        slurm("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+        eventually(lambda: outcome_of(run)["state"] == "interrupted", "not told of its limit", 90)
+        slurm("scontrol", "update", f"jobid={job}", "timelimit=30")
+        rows = len(rows_of(run))
+        eventually(lambda: outcome_of(run)["starts"] == 2 and len(rows_of(run)) > rows + 1, "has not gone on")
+        slurm("scancel", job)
+        process.communicate(timeout=LIMIT_S)
+        found = rows_of(run)
+        eventually(lambda: len(rows_of(tmp_path / "whole")) >= len(found), "the other run is too slow")
+    finally:
+        whole.kill()
+        process.kill()
+    assert found == rows_of(tmp_path / "whole")[: len(found)]
+    assert (run / "run.log").read_text().count("resumed from") == 1
+
+
+def test_a_run_whose_node_failed_equals_an_uninterrupted_one(tmp_path: Path, whole: Path) -> None:
+    """Nothing is saved when the power fails: the job goes on at the other node from its last checkpoint."""
+    overrides = [*EXACT, f"agent.checkpoint_steps={EVERY}", *WANDB, "seed=1", "hydra.sweep.dir=sweep"]
+    process = start("-m", *TINY, *SLURM, *overrides, folder=tmp_path, **OFFLINE)
+    try:
+        run, job = tmp_path / "sweep/0", job_of(tmp_path / "sweep")
+        eventually(lambda: checkpoints_in(run / "checkpoints"), "no checkpoint")
+        eventually(lambda: rows_of(run)[-1]["step"] % EVERY > EVERY // 4, "no rows after it")
+        with without_power(job) as node:
+            rows = len(rows_of(run))
+            eventually(lambda: node_of(job), "not started again")
+            assert node_of(job) != node
+            output, _ = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert rows < len(rows_of(whole)), "the run was over before its node failed"
+    assert outcome_of(run)["starts"] == 2
+    assert (run / "run.log").read_text().count("resumed from") == 1
+    require_equal_runs(run, whole)
+    require_rows_once_in_wandb(run, starts=2)
+
+
+def require_rows_once_in_wandb(run: Path, starts: int) -> None:
+    """Each row of the run's own record, in its order, over the files of all starts; one more has what was
+    kept at the end. A start that was killed may have left nothing that can be read."""
+    files = files_below(run / "wandb")
+    assert len(files) == starts + 1
+    sent: list[dict[str, Any]] = []
+    for file in files:
+        with suppress(WandbFileError):
+            sent += [row for row in read_file(file).rows if "loss" in row]
+    recorded = rows_of(run)
+    assert [row["step"] for row in sent] == [row["step"] for row in recorded]
+    assert [row["loss"] for row in sent] == [row["loss"] for row in recorded]
 
 
 def _script(folder: Path) -> Path:
