@@ -143,16 +143,12 @@ def _check_realtime(cfg: Config) -> None:
     if cfg.policy == "rpc" and cfg.realtime.server is None:
         raise ConfigError("realtime.server: policy=rpc needs a policy server (realtime.server=HOST:PORT)")
     if cfg.test.shuffle_observations:
-        raise ConfigError(
-            "test.shuffle_observations: is played in virtual time only; leave out transport=aioquic"
-        )
+        raise ConfigError("test.shuffle_observations: is of virtual time; leave out transport=aioquic")
     if cfg.test.qlog:
         raise ConfigError("test.qlog: is of virtual time; realtime.qlog=true keeps aioquic's own")
     native = native_config(cfg)
     if len(native["flows"]) > 1 or native["cross_traffic"]:
-        raise ConfigError(
-            "env.flows: one connection has a real-time path to itself; leave out transport=aioquic"
-        )
+        raise ConfigError("env.flows: a real connection has its path to itself; leave out transport=aioquic")
     if native["flows"][0]["app"]["kind"] != "bulk":
         raise ConfigError(f"env.app: real-time senders are bulk, got {native['flows'][0]['app']['kind']}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aioquic.quic.congestion.base import QuicCongestionControl, register_congestion_control
 from aioquic.quic.packet_builder import QuicSentPacket
-from aioquic.quic.recovery import QuicPacketPacer, QuicPacketRecovery, QuicPacketSpace
+from aioquic.quic.recovery import K_MICRO_SECOND, QuicPacketPacer, QuicPacketRecovery, QuicPacketSpace
 from aioquic.quic.stream import QuicStreamSender
 from aioquic.tls import Epoch
 
@@ -110,22 +110,41 @@ class HostedCongestionControl(QuicCongestionControl):
 register_congestion_control(NAME, HostedCongestionControl)
 
 
+LATE_S = 0.002
+"""A wake-up that is so late still keeps the pace: it sends at once what it missed."""
+
+
 class HostedPacer(QuicPacketPacer):
-    """aioquic's token bucket at the pace that the core wants; without one, packets leave as ACKs let them."""
+    """Spreads packets at the pace that the core wants; without one, they leave as ACKs let them.
+
+    aioquic's own bucket gives a whole packet to every wake-up that finds a little time in it. A sender woken
+    by an ACK a millisecond would send twice its pace, so this one waits for a whole packet's time.
+    """
 
     def __init__(self, *, max_datagram_size: int) -> None:
         super().__init__(max_datagram_size=max_datagram_size)
         self.hosted: HostedConnection | None = None
 
+    def next_send_time(self, now: float) -> float | None:  # type: ignore[override]  # as the base does
+        if self.packet_time is None:
+            return None
+        self.update_bucket(now=now)
+        missing = self.packet_time - self.bucket_time
+        return now + missing if missing > K_MICRO_SECOND else None
+
+    def update_after_send(self, now: float) -> None:
+        if self.packet_time is not None:
+            self.update_bucket(now=now)
+            self.bucket_time -= self.packet_time
+
     def update_rate(self, congestion_window: int, smoothed_rtt: float) -> None:
-        if self.hosted is None:
-            super().update_rate(congestion_window, smoothed_rtt)
-            return
-        pace = self.hosted.pacing
-        if pace is None:
+        pace = None if self.hosted is None else self.hosted.pacing
+        if pace is None or min(pace) <= 0:
             self.packet_time = None
-        elif pace[0] > 0 and pace[1] > 0:
-            super().update_rate(int(pace[0]), pace[1] / NANOSECONDS)
+            return
+        window, over_ns = pace
+        self.packet_time = self._max_datagram_size * over_ns / window / NANOSECONDS
+        self.bucket_max = self.packet_time + LATE_S
 
 
 class HostedRecovery(QuicPacketRecovery):

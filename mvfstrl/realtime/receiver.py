@@ -89,7 +89,7 @@ class ReceiverProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        self._process.communicate(timeout=None if self._process.poll() is None else 0)
+        self._process.communicate()
 
     def report(self) -> dict[str, float]:
         """How late its timers were since the last report."""
