@@ -34,7 +34,7 @@ def test_each_run_has_a_gpu_of_its_own_and_the_others_wait(tmp_path: Path) -> No
     nodes = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%N").split()
     assert sorted(nodes) == ["n1", "n2"]
     table = cluster_command("status", "sweep", folder=tmp_path).stdout
-    (waiting,) = (line for line in table.splitlines() if " waiting " in line)
+    (waiting,) = (line for line in table.splitlines() if "PENDING" in line)
     assert "PENDING (Resources)" in waiting or "PENDING (Priority)" in waiting
 
 
