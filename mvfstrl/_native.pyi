@@ -218,6 +218,19 @@ class Emulator:
     ) -> EmulatedPath:
         """The path that an environment of this configuration draws for an episode of that seed and scenario.
         ValueError naming what is wrong; OSError naming the address that cannot be had."""
+    def add_tunnel(
+        self,
+        config: dict[str, Any],
+        *,
+        scenario: str | int = 0,
+        seed: int,
+        inner: str,
+        outer: str,
+        log: str | None = None,
+    ) -> EmulatedPath:
+        """The same between two TUN devices, which it makes: what is routed into `inner` crosses the data link
+        to `outer`, what is routed into `outer` the other. Takes root; `client_address` means nothing."""
+
     @property
     def has_priority(self) -> bool:
         """Whether its thread goes before the host's other work, which takes root or CAP_SYS_NICE."""

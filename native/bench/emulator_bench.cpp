@@ -20,6 +20,7 @@
 
 #include "emulator/clock.h"
 #include "emulator/emulator.h"
+#include "emulator/udp_port.h"
 
 namespace mvfstrl {
 namespace {
@@ -90,7 +91,7 @@ struct Load {
   Load(Emulator& emulator, double mbps)
       : server(UdpSocket::bound(Address::parse("127.0.0.1"))),
         path(make_path(emulator, mbps)),
-        client(connect(emulator)) {}
+        client(UdpSocket::connected(client_address)) {}
 
   EmulatedPath* make_path(Emulator& emulator, double mbps) {
     EmulatedPathConfig config;
@@ -100,14 +101,11 @@ struct Load {
                    .delay = Duration::from_ms(10)};
     config.acks = config.data;
     config.overhead_bytes = kOverhead;
-    config.listen = Address::parse("127.0.0.1");
-    config.server = server.socket().local();
-    return emulator.add(config);
+    auto port = std::make_unique<UdpClientPort>(Address::parse("127.0.0.1"));
+    client_address = port->address();
+    auto to_server = std::make_unique<UdpServerPort>(server.socket().local());
+    return emulator.add(config, {.client = std::move(port), .server = std::move(to_server)});
   }
-  UdpSocket connect(Emulator& emulator) {
-    return UdpSocket::connected(emulator.with([this] { return path->client_address(); }));
-  }
-
   // Sends what is due by `elapsed` and reads what has come.
   void tick(Duration elapsed, double mbps) {
     const auto due = static_cast<std::int64_t>(Bandwidth::from_mbps(mbps).bytes_in(elapsed).value()) /
@@ -123,6 +121,7 @@ struct Load {
   }
 
   End server;
+  Address client_address;
   EmulatedPath* path;
   End client;
   Address back;

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -18,6 +19,8 @@
 
 #include "bindings/arrays.h"
 #include "bindings/value.h"
+#include "emulator/tun_port.h"
+#include "emulator/udp_port.h"
 #include "environment/config_io.h"
 #include "environment/scenario.h"
 
@@ -71,8 +74,6 @@ EmulatedPathConfig path_config(const EnvironmentConfig& config,
           .data_rng = data_rng(seed),
           .ack_rng = ack_rng(seed),
           .overhead_bytes = path.overhead_bytes,
-          .listen = {},
-          .server = {},
           .log = {}};
 }
 
@@ -128,10 +129,12 @@ py::dict to_dict(const PathReport& report) {
 // A path as Python holds it: alive until closed, by itself or with the emulator.
 class BoundPath {
  public:
-  BoundPath(std::shared_ptr<Emulator> emulator, const EmulatedPathConfig& config)
-      : emulator_(std::move(emulator)), path_(emulator_->add(config)), name_(config.name) {
-    client_address_ = emulator_->with([this] { return path_->client_address(); });
-  }
+  BoundPath(std::shared_ptr<Emulator> emulator, const EmulatedPathConfig& config, Ports ports,
+            const Address& client_address)
+      : emulator_(std::move(emulator)),
+        path_(emulator_->add(config, std::move(ports))),
+        name_(config.name),
+        client_address_(client_address) {}
   BoundPath(const BoundPath&) = delete;
   BoundPath& operator=(const BoundPath&) = delete;
   ~BoundPath() {
@@ -177,10 +180,27 @@ std::unique_ptr<BoundPath> add_path(const std::shared_ptr<Emulator>& emulator, c
   const Value value = from_python(config);
   const py::gil_scoped_release release;
   EmulatedPathConfig path = path_config(parse_config(value), scenario, seed);
-  path.listen = Address::parse(listen);
-  path.server = Address::resolve(server.first, server.second);
   path.log = log;
-  return std::make_unique<BoundPath>(emulator, path);
+  auto client = std::make_unique<UdpClientPort>(Address::parse(listen));
+  const Address address = client->address();
+  auto to_server = std::make_unique<UdpServerPort>(Address::resolve(server.first, server.second));
+  return std::make_unique<BoundPath>(
+      emulator, path, Ports{.client = std::move(client), .server = std::move(to_server)}, address);
+}
+
+// Packets have their headers already: what is added to them is only what a scenario adds to IP.
+std::unique_ptr<BoundPath> add_tunnel(const std::shared_ptr<Emulator>& emulator, const py::dict& config,
+                                      const std::variant<std::int32_t, std::string>& scenario,
+                                      std::uint64_t seed, const std::string& inner, const std::string& outer,
+                                      const std::optional<std::string>& log) {
+  constexpr std::int64_t kUdpHeaders = 28;
+  const Value value = from_python(config);
+  const py::gil_scoped_release release;
+  EmulatedPathConfig path = path_config(parse_config(value), scenario, seed);
+  path.overhead_bytes = std::max<std::int64_t>(0, path.overhead_bytes - kUdpHeaders);
+  path.log = log;
+  Ports ports{.client = std::make_unique<TunPort>(inner), .server = std::make_unique<TunPort>(outer)};
+  return std::make_unique<BoundPath>(emulator, path, std::move(ports), Address());
 }
 
 // What an open-loop sender's datagrams meet on the data link of an emulated path, in virtual time: when each
@@ -253,6 +273,8 @@ void bind_emulator(py::module_& module) {
       .def(py::init<>())
       .def("add_path", &add_path, py::arg("config"), py::kw_only(), py::arg("scenario") = 0, py::arg("seed"),
            py::arg("server"), py::arg("listen") = "127.0.0.1", py::arg("log") = py::none())
+      .def("add_tunnel", &add_tunnel, py::arg("config"), py::kw_only(), py::arg("scenario") = 0,
+           py::arg("seed"), py::arg("inner"), py::arg("outer"), py::arg("log") = py::none())
       .def_property_readonly("has_priority", &Emulator::has_priority)
       .def("close", &Emulator::close, py::call_guard<py::gil_scoped_release>())
       .def("__enter__", [](py::object self) { return self; })

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <utility>
 
 namespace mvfstrl {
 namespace {
@@ -17,10 +18,9 @@ Offered offered_of(const EmulatedPathConfig& config, EmulatedPath::Side side) {
 
 }  // namespace
 
-EmulatedPath::EmulatedPath(const EmulatedPathConfig& config, DatagramPool& pool)
+EmulatedPath::EmulatedPath(const EmulatedPathConfig& config, Ports ports, DatagramPool& pool)
     : config_(config),
-      client_socket_(UdpSocket::bound(config.listen)),
-      server_socket_(UdpSocket::connected(config.server)),
+      ports_(std::move(ports)),
       data_(config.data, kDataOrder, config.data_rng, config.overhead_bytes, pool),
       acks_(config.acks, kAckOrder, config.ack_rng, config.overhead_bytes, pool),
       data_offered_(offered_of(config, Side::kClient)),
@@ -50,7 +50,7 @@ void EmulatedPath::receive(Side side, const StampClock& clock, ReceiveBatch& arr
   constexpr int kBatches = 8;  // then it is another socket's turn
   TimePoint& read_until = read_until_[static_cast<std::size_t>(side)];
   for (int batch = 0; batch < kBatches; ++batch) {
-    const int result = arrivals.read(from(side));
+    const int result = port(side).read(arrivals);
     if (result < 0 && errno == ECONNREFUSED) ++faults_.unsent;  // what became of an earlier write
     const auto count = static_cast<std::size_t>(std::max(0, result));
     for (std::size_t i = 0; i < count; ++i) {
@@ -68,12 +68,11 @@ void EmulatedPath::receive(Side side, const StampClock& clock, ReceiveBatch& arr
 }
 
 void EmulatedPath::admit(Side side, TimePoint at, ReceiveBatch& arrivals, std::size_t i) {
-  if (side == Side::kClient) client_ = arrivals.sender(i);
   if (at < stalled_until_) {
     ++faults_.stalled;
   } else if (arrivals.truncated(i)) {
     ++faults_.oversized;
-  } else if (!client_) {
+  } else if (!port(other(side)).addressed()) {
     ++faults_.unaddressed;
   } else if (Datagram* datagram = arrivals.take(i)) {
     into(side).enter(path_time(at), datagram);
@@ -102,9 +101,7 @@ void EmulatedPath::deliver_from(Side side, TimePoint until, SendBatch& departure
 // What came in at one side goes out at the other.
 void EmulatedPath::write(Side side, SendBatch& departures) {
   if (departures.empty()) return;
-  const bool to_server = side == Side::kClient;
-  faults_.unsent +=
-      departures.write(to_server ? server_socket_ : client_socket_, to_server ? nullptr : &*client_);
+  faults_.unsent += port(other(side)).write(departures);
   const TimePoint done = path_time(monotonic_now());
   for (const TimePoint due : departures.due()) {
     lateness_.add(done - due);
@@ -142,7 +139,7 @@ PathReport EmulatedPath::report(TimePoint now) {
                     .faults = faults_,
                     .lateness = lateness_,
                     .lateness_max = lateness_max_};
-  report.faults.overruns = client_socket_.overruns() + server_socket_.overruns();
+  report.faults.overruns = ports_.client->overruns() + ports_.server->overruns();
   return report;
 }
 

@@ -1,7 +1,6 @@
-// A path between a client and a server: two sockets, two relays, one time zero. Belongs to one thread.
-//
-// Datagrams that the client sends to client_address() go on, over the data link, to the server; what the
-// server sends back goes over the ACK link to where the client's latest datagram came from.
+// A path between a client and a server: two ports, two relays, one time zero. Belongs to one thread. What
+// comes in at the client's port goes over the data link and out at the server's; the way back is over the ACK
+// link.
 #pragma once
 
 #include <array>
@@ -12,16 +11,15 @@
 #include "common/delay_histogram.h"
 #include "common/rng.h"
 #include "common/units.h"
-#include "emulator/address.h"
 #include "emulator/clock.h"
 #include "emulator/datagram_pool.h"
 #include "emulator/offered.h"
 #include "emulator/path_log.h"
 #include "emulator/path_report.h"
+#include "emulator/port.h"
 #include "emulator/receive_batch.h"
 #include "emulator/relay.h"
 #include "emulator/send_batch.h"
-#include "emulator/udp_socket.h"
 #include "path/config.h"
 
 namespace mvfstrl {
@@ -31,20 +29,17 @@ struct EmulatedPathConfig {
   DirectionConfig data, acks;
   Rng data_rng, ack_rng;
   std::int64_t overhead_bytes = 28;  // of a datagram on the link, beyond its payload
-  Address listen;                    // where the client is to send; port 0: any free one
-  Address server;
-  std::optional<std::string> log;  // LOG.uplink.log and LOG.downlink.log
+  std::optional<std::string> log;    // LOG.uplink.log and LOG.downlink.log
 };
 
 class EmulatedPath {
  public:
   enum class Side : std::uint8_t { kClient, kServer };
 
-  // Throws std::system_error naming the address or the file. The pool must outlive the path.
-  EmulatedPath(const EmulatedPathConfig& config, DatagramPool& pool);
+  // Throws std::system_error naming the file of a log. The pool must outlive the path.
+  EmulatedPath(const EmulatedPathConfig& config, Ports ports, DatagramPool& pool);
 
-  Address client_address() const { return client_socket_.local(); }
-  int fd(Side side) const { return from(side).fd(); }
+  int fd(Side side) const { return port(side).fd(); }
 
   // Sets the path's time zero, if no datagram has yet.
   void start(TimePoint now);
@@ -62,7 +57,8 @@ class EmulatedPath {
   PathReport report(TimePoint now);
 
  private:
-  const UdpSocket& from(Side side) const { return side == Side::kClient ? client_socket_ : server_socket_; }
+  Port& port(Side side) const { return side == Side::kClient ? *ports_.client : *ports_.server; }
+  static Side other(Side side) { return side == Side::kClient ? Side::kServer : Side::kClient; }
   Relay& into(Side side) { return side == Side::kClient ? data_ : acks_; }
   TimePoint path_time(TimePoint monotonic) const { return TimePoint::zero() + (monotonic - *zero_); }
   // One datagram of the batch goes in, or is counted as a fault.
@@ -74,8 +70,7 @@ class EmulatedPath {
   LinkReport report_link(Relay& relay, Offered& offered, Duration propagation, TimePoint now);
 
   EmulatedPathConfig config_;
-  UdpSocket client_socket_, server_socket_;
-  std::optional<Address> client_;
+  Ports ports_;
   Relay data_, acks_;
   // By side: all that came until then has been read; never() if its socket is empty.
   std::array<TimePoint, 2> read_until_{TimePoint::never(), TimePoint::never()};

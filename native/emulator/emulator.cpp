@@ -57,9 +57,9 @@ void Emulator::watch(int fd, std::uint64_t tag) {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("epoll_ctl");
 }
 
-EmulatedPath* Emulator::add(const EmulatedPathConfig& config) {
+EmulatedPath* Emulator::add(const EmulatedPathConfig& config, Ports ports) {
   return with([&] {
-    auto path = std::make_unique<EmulatedPath>(config, pool_);
+    auto path = std::make_unique<EmulatedPath>(config, std::move(ports), pool_);
     for (const auto side : {EmulatedPath::Side::kClient, EmulatedPath::Side::kServer}) {
       watch(path->fd(side), tag_of(path.get(), side));
     }

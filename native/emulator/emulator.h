@@ -35,7 +35,7 @@ class Emulator {
   // From any thread; they wait for the loop. Throw std::runtime_error once the emulator is closed, and what
   // the path throws. A path is the emulator's and lives until it is removed; it is not to be touched outside
   // of with().
-  EmulatedPath* add(const EmulatedPathConfig& config);
+  EmulatedPath* add(const EmulatedPathConfig& config, Ports ports);
   // Returns the path's last report.
   PathReport remove(EmulatedPath* path);
   // Calls `action` in the loop's thread.

@@ -5,40 +5,45 @@
 
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "emulator/test_endpoint.h"
+#include "emulator/udp_port.h"
 
 namespace mvfstrl {
 namespace {
 
-EmulatedPathConfig path_to(const TestEndpoint& server, double mbps = 12, std::int64_t delay_ms = 10) {
+struct OpenPath {
+  EmulatedPath* path;
+  Address client_address;
+};
+
+OpenPath open_path(Emulator& emulator, const TestEndpoint& server, double mbps = 12,
+                   std::int64_t delay_ms = 10) {
   DirectionConfig direction{.rate = ConstantRate{Bandwidth::from_mbps(mbps)},
                             .delay = Duration::from_ms(delay_ms)};
   EmulatedPathConfig config;
   config.name = "test";
   config.data = config.acks = direction;
-  config.listen = Address::parse("127.0.0.1");
-  config.server = server.address();
-  return config;
+  auto client = std::make_unique<UdpClientPort>(Address::parse("127.0.0.1"));
+  const Address address = client->address();
+  Ports ports{.client = std::move(client), .server = std::make_unique<UdpServerPort>(server.address())};
+  return {emulator.add(config, std::move(ports)), address};
 }
 
 PathReport report_of(Emulator& emulator, EmulatedPath* path) {
   return emulator.with([&] { return path->report(monotonic_now()); });
 }
 
-Address client_address(Emulator& emulator, EmulatedPath* path) {
-  return emulator.with([&] { return path->client_address(); });
-}
-
 TEST(Emulator, RelaysBothWaysAfterTheDelay) {
   TestEndpoint server, client;
   Emulator emulator;
-  EmulatedPath* path = emulator.add(path_to(server));
+  const auto [path, to] = open_path(emulator, server);
   const TimePoint sent = monotonic_now();
-  client.send("question", client_address(emulator, path));
+  client.send("question", to);
   const auto question = server.receive();
   ASSERT_TRUE(question);
   EXPECT_EQ(question->text, "question");
@@ -59,9 +64,8 @@ TEST(Emulator, RelaysBothWaysAfterTheDelay) {
 TEST(Emulator, SerialisesAtTheLinksRate) {
   TestEndpoint server, client;
   Emulator emulator;
-  EmulatedPath* path = emulator.add(path_to(server, 8, 0));  // 1 ms for 1000 bytes
+  const auto [path, to] = open_path(emulator, server, 8, 0);  // 1 ms for 1000 bytes
   const std::string full(1000 - 28, 'x');
-  const Address to = client_address(emulator, path);
   const TimePoint sent = monotonic_now();
   for (int i = 0; i < 50; ++i) client.send(full, to);
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(server.receive());
@@ -77,8 +81,7 @@ TEST(Emulator, TellsFaultsApartAndGoesOn) {
   std::optional<TestEndpoint> server(std::in_place);
   TestEndpoint client;
   Emulator emulator;
-  EmulatedPath* path = emulator.add(path_to(*server, 12, 0));
-  const Address to = client_address(emulator, path);
+  const auto [path, to] = open_path(emulator, *server, 12, 0);
   const Address server_address = server->address();
   server.reset();  // its port refuses from now on
   for (int i = 0; i < 3; ++i) {
@@ -100,11 +103,10 @@ TEST(Emulator, TellsFaultsApartAndGoesOn) {
 TEST(Emulator, LosesWhatComesWhileStalled) {
   TestEndpoint server, client;
   Emulator emulator;
-  EmulatedPath* path = emulator.add(path_to(server, 12, 0));
-  const Address to = client_address(emulator, path);
+  const auto [path, to] = open_path(emulator, server, 12, 0);
   client.send("before", to);
   ASSERT_TRUE(server.receive());
-  emulator.with([&] { path->stall(monotonic_now() + Duration::from_ms(100)); });
+  emulator.with([&, p = path] { p->stall(monotonic_now() + Duration::from_ms(100)); });
   client.send("during", to);
   std::this_thread::sleep_for(std::chrono::milliseconds(150));
   client.send("after", to);
@@ -116,11 +118,8 @@ TEST(Emulator, LosesWhatComesWhileStalled) {
 
 TEST(Emulator, ErrorsNameTheAddress) {
   TestEndpoint server;
-  Emulator emulator;
-  EmulatedPathConfig taken = path_to(server);
-  taken.listen = server.address();
   try {
-    emulator.add(taken);
+    UdpClientPort taken(server.address());
     FAIL() << "a port was used twice";
   } catch (const std::system_error& error) {
     EXPECT_NE(std::string(error.what()).find("cannot listen on " + server.address().text()),
@@ -136,8 +135,7 @@ TEST(Emulator, ManyPathsFromManyThreads) {
     threads.emplace_back([&emulator] {
       TestEndpoint server, client;
       for (int round = 0; round < 3; ++round) {
-        EmulatedPath* path = emulator.add(path_to(server, 12, 1));
-        const Address to = client_address(emulator, path);
+        const auto [path, to] = open_path(emulator, server, 12, 1);
         for (int k = 0; k < 10; ++k) client.send("x", to);
         for (int k = 0; k < 10; ++k) EXPECT_TRUE(server.receive());
         EXPECT_EQ(report_of(emulator, path).data.delivered.packets, 10);
@@ -151,10 +149,10 @@ TEST(Emulator, ManyPathsFromManyThreads) {
 TEST(Emulator, RefusesWorkOnceClosed) {
   TestEndpoint server;
   Emulator emulator;
-  emulator.add(path_to(server));
+  open_path(emulator, server);
   emulator.close();
   emulator.close();
-  EXPECT_THROW(emulator.add(path_to(server)), std::runtime_error);
+  EXPECT_THROW(open_path(emulator, server), std::runtime_error);
 }
 
 }  // namespace

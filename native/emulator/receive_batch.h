@@ -26,6 +26,9 @@ class ReceiveBatch {
   // and nobody took is gone.
   int read(const UdpSocket& socket);
 
+  // The same from a device of packets, one a system call.
+  int read_packets(int device);
+
   // Of datagram `i` of the latest read():
   // when it arrived, of the monotonic clock;
   TimePoint arrived(std::size_t i, const StampClock& clock) const;

@@ -1,7 +1,10 @@
 #include "emulator/send_batch.h"
 
+#include <unistd.h>
+
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 namespace mvfstrl {
 
@@ -39,8 +42,16 @@ std::int64_t SendBatch::write(const UdpSocket& socket, const Address* to) {
       ++refused;
     }
   }
-  written_ = size_;
-  size_ = 0;
+  written_ = std::exchange(size_, 0);
+  return refused;
+}
+
+std::int64_t SendBatch::write_packets(int device) {
+  std::int64_t refused = 0;
+  for (std::size_t i = 0; i < size_; ++i) {
+    if (::write(device, buffers_[i].iov_base, buffers_[i].iov_len) < 0) ++refused;
+  }
+  written_ = std::exchange(size_, 0);
   return refused;
 }
 

@@ -31,7 +31,9 @@ class SendBatch {
   // Empties the batch. Returns how many datagrams came to nobody, these or earlier ones, as far as the system
   // tells. `to` null: the socket is connected.
   std::int64_t write(const UdpSocket& socket, const Address* to);
-  // Of the latest write(): when each datagram was due.
+  // The same to a device of packets, one a system call.
+  std::int64_t write_packets(int device);
+  // Of the latest of them: when each datagram was due.
   std::span<const TimePoint> due() const { return {due_.data(), written_}; }
 
  private:
