@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The work is in tools/: this file only names it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup inference train test test-slurm bench fidelity wheel lint format sanitize clean
+.PHONY: help setup inference train test test-slurm bench fidelity sim2real wheel lint format sanitize clean
 
 PYTHON_IN_VENV := .venv/bin/python
 FIDELITY := outputs/fidelity/fidelity
@@ -35,6 +35,9 @@ bench: ## Set up, then run the benchmarks; figures go to bench.json
 fidelity: setup ## Play the real runs of ../shared/truth in virtual time and compare; results go to outputs/fidelity
 	$(PYTHON_IN_VENV) -m pantheon.fidelity $${MVFSTRL_SHARED:-../shared}/truth/mahimahi_mvfst.csv --json $(FIDELITY).json \
 		--figure $(FIDELITY).png --markdown $(FIDELITY).md $(ARGS)
+
+sim2real: setup ## Play a policy and schemes over real QUIC and in virtual time; ARGS="--checkpoint FILE --runs 5"
+	$(PYTHON_IN_VENV) -m pantheon.sim2real $(or $(ARGS),--checkpoint policies/lte)
 
 wheel: ## Build the wheel into dist/ and try it in a clean environment
 	@tools/setup.sh train

@@ -33,6 +33,7 @@ from mvfstrl.rundir import RunDirectory
 from pantheon.evaluate import evaluate
 from pantheon.metrics import Interval, bootstrap_difference
 from pantheon.realtime import LATENCY
+from pantheon.report import write_report
 from pantheon.results import write_results
 from pantheon.schemes import schemes_of
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 SCENARIOS = "env=[lte,s1,s15,s16,s18]"
 SCHEMES = "test.schemes=[cubic,newreno,copa,bbr]"
-NAME = "sim2real"
+NAME = "sim2real"  # of the files; pantheon/report/realtime.py tells of them too
 HOST_JITTER_MS = 0.08
 """Mean of an exponential delay that every datagram of a real run meets beside its path's: hosts that wake up
 late. Measured: docs/realtime.md."""
@@ -200,6 +201,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
         return 2
     write_results(to_frame(rows), given.out / f"{NAME}.parquet")
     write_whole(given.out / f"{NAME}.md", to_markdown(rows).encode())
+    write_report(given.out / "real", console)
     console.print(to_table(rows))
     marked = sum(gap.marked for row in rows for gap in row.gaps.values())
     console.print(f"{marked} of {3 * len(rows)} judged figures are off by more than the goal; {given.out}")

@@ -23,7 +23,8 @@ def run_facts(source: Source) -> Facts:
         ("episodes", f"{episodes} in all; seeds {_ranges(seeds)}, the same for every scheme"),
     ]
     if "episode_ms" in config.get("env", {}):
-        facts.append(("length", f"{float(config['env']['episode_ms']) / 1000.0:g} s of virtual time each"))
+        time = "virtual" if config.get("realtime", {}).get("host", "virtual") == "virtual" else "real"
+        facts.append(("length", f"{float(config['env']['episode_ms']) / 1000.0:g} s of {time} time each"))
     if config.get("test"):
         facts.append(("in short", _command(source)))
     return facts + _versions(source.versions)

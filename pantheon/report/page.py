@@ -14,6 +14,7 @@ from pantheon.figures import Style, style_of
 from pantheon.report.album import Album, file_name, on_page
 from pantheon.report.facts import run_facts, settings
 from pantheon.report.overview import STEPS, Step, overview
+from pantheon.report.realtime import realtime_section
 from pantheon.report.scenario import scenario_section
 from pantheon.report.source import Source
 from pantheon.results import summarise
@@ -58,6 +59,7 @@ def build(source: Source, folder: Path, step: Step) -> str:
             marks={scheme: mark_of(scheme) for scheme in (*ranked, *rivals)},
             overview=first,
             scenarios=scenarios,
+            realtime=realtime_section(source),
         )
     )
 
