@@ -1,14 +1,14 @@
-"""Runs a command behind an emulated path, as mahimahi's shells do: in a network namespace whose only way out is
-a pair of TUN devices, between which the scenario is in force. Whatever the command speaks, kernel TCP say,
+"""Runs a command behind an emulated path, as mahimahi's shells do: in a network namespace whose only way out
+is a pair of TUN devices, between which the scenario is in force. Whatever the command speaks, kernel TCP say,
 crosses the same path classes as our own packets. Takes root.
 
     iperf3 --server --one-off --daemon   # or anything else that listens outside
     python -m pantheon.shell env=s18 -- iperf3 -c 10.77.0.1 -C cubic -t 30
 
 The command's own packets cross the data link. Outside is 10.77.0.1, which the command also finds as
-`$MAHIMAHI_BASE`; its own address is 10.77.0.2 (`--subnet` has others). `--log PREFIX` writes both links' logs in
-mahimahi's format. Prints the path's report as JSON to standard error when the command has ended, and exits with
-its status, or with 2 on bad input.
+`$MAHIMAHI_BASE`; its own address is 10.77.0.2 (`--subnet` has others). `--log PREFIX` writes both links' logs
+in mahimahi's format. Prints the path's report as JSON to standard error when the command has ended, and exits
+with its status, or with 2 on bad input.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from mvfstrl._native import EmulatedPath, Emulator
 from mvfstrl.config import compose, native_config
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.realtime.path import path_report
-
 
 SUBNET = "10.77.0"
 

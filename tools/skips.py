@@ -13,7 +13,13 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-ALLOWED = (r"no CUDA\b", r"no mvfst\b", r"no Chromium\b", r"no reference data \(MVFSTRL_SHARED\)")
+ALLOWED = (
+    r"no CUDA\b",
+    r"no mvfst\b",
+    r"no Chromium\b",
+    r"no root\b",
+    r"no reference data \(MVFSTRL_SHARED\)",
+)
 
 
 @dataclass(frozen=True)
