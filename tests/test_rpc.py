@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import subprocess
@@ -145,6 +146,18 @@ def test_a_connection_is_answered_and_the_answer_given_once(address: Address, se
     wait_until(lambda: service.counts.actors == 0, "the actor has left")
     assert (service.counts.answers, service.counts.skipped, service.counts.lost) == (2, 3, 0)
     assert len(service.counts.waited_ms) == 2  # told with the row after, the last one too
+
+
+def test_who_is_gone_without_a_word_is_woken_in_vain(address: Address) -> None:
+    policy = client(address)
+    policy.wait_ready(PATIENCE_S)
+    loop = asyncio.new_event_loop()
+    loop.close()
+    policy.begin(lambda: loop.call_soon_threadsafe(print))
+    answered(policy, 0, first=True)
+    policy.begin(lambda: None)
+    answered(policy, 0, first=True)  # the link has not died of it
+    policy.close()
 
 
 def test_no_call_blocks_while_the_server_is_stalled() -> None:

@@ -164,7 +164,7 @@ class RemotePolicy:
         those that a step's `job` counts; None: counted as by the server."""
         self._spec_hash = spec_hash
         self._scenarios = scenarios
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # who is woken may poll at once
         self._wake: Callable[[], None] = _nobody
         self._welcome: messages.Welcome | None = None
         self._ready = threading.Event()
@@ -320,15 +320,20 @@ class RemotePolicy:
                 return  # to a question of a stream, or an episode, that is over
             self._asked, self._action = None, answer.action
             self._waited_ms = 1e3 * (time.monotonic() - self._asked_at)
-            wake = self._wake
-        wake()
+            self._wake_up()
 
     def _on_refused(self) -> None:
         self._ready.set()
         self._episodes.put(None)
         with self._lock:
-            wake = self._wake
-        wake()
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        try:
+            self._wake()
+        except RuntimeError as error:  # an event loop that was closed without a word to us
+            logger.debug("nobody to wake up: %s", error)
+            self._wake = _nobody
 
 
 def _nobody() -> None:
