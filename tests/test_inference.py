@@ -45,6 +45,35 @@ int main(int, char** arguments) {
 }
 """
 
+# A real connection with the policy in it, beside an episode in virtual time and an emulated path.
+HOST = """#include <cstdio>
+#include "emulator/emulator.h"
+#include "environment/environment.h"
+#include "host/session.h"
+using namespace mvfstrl;
+int main(int, char** arguments) {
+  SessionConfig config;
+  config.guard = GuardConfig{};
+  Session session(config, Rng(1), Rng(2), PolicyModel::load(arguments[1]));
+  session.start(TimePoint::zero());
+  session.packet_sent(TimePoint::zero(), {.number = 0, .size = ByteCount(1252)});
+  session.rtt_sample(Duration::from_ms(40), Duration::zero());
+  session.packet_acked(0);
+  session.flush(TimePoint::from_ms(40));
+  session.poll(TimePoint::from_ms(250));
+  session.finish(TimePoint::from_ms(350));
+  const EnvironmentShared shared{EnvironmentConfig{}};
+  Environment environment(shared);
+  environment.reset(1);
+  environment.step(0);
+  Emulator emulator;
+  const auto print = [](std::int64_t count) { std::printf("%d ", static_cast<int>(count)); };
+  print(session.guard()->counters().decisions);
+  print(session.account().steps());
+  print(environment.agent(0).account().steps());
+}
+"""
+
 CONSUMER_BUILD = """cmake_minimum_required(VERSION 3.22)
 project(consumer LANGUAGES CXX)
 find_package(mvfstrl 0.1 CONFIG REQUIRED)
@@ -52,6 +81,9 @@ add_executable(consumer consumer.cpp)
 target_compile_definitions(consumer PRIVATE OBSERVATION_SIZE=${OBSERVATION_SIZE})
 target_compile_options(consumer PRIVATE -Wall -Wextra -Wshadow -Wpedantic -Werror)
 target_link_libraries(consumer PRIVATE mvfstrl::policy)
+add_executable(host host.cpp)
+target_compile_options(host PRIVATE -Wall -Wextra -Wshadow -Werror)
+target_link_libraries(host PRIVATE mvfstrl::host mvfstrl::environment mvfstrl::emulator)
 """
 
 
@@ -144,12 +176,13 @@ def refusal(installed: Path, *arguments: str | Path, given: bytes = b"") -> tupl
 # --- what is installed ---
 
 
-def test_a_program_is_built_against_the_package(
+def test_programs_are_built_against_the_package(
     installed: Path, exported: Path, machine: dict[str, str], tmp_path: Path
 ) -> None:
     policy = make_policy()
     size = policy.network.shape.observation_size
     (tmp_path / "consumer.cpp").write_text(CONSUMER)
+    (tmp_path / "host.cpp").write_text(HOST)
     (tmp_path / "CMakeLists.txt").write_text(CONSUMER_BUILD)
     configure = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}"]
     for command in ([*configure, f"-DOBSERVATION_SIZE={size}"], ["cmake", "--build", tmp_path / "build"]):
@@ -160,6 +193,8 @@ def test_a_program_is_built_against_the_package(
     first, job = torch.ones(1, dtype=torch.bool), torch.full((1,), -1)
     logits, _ = policy.logits(torch.ones(1, size), first, job, policy.initial_state(1))
     assert int(answer) == int(logits.argmax())
+    host = [tmp_path / "build" / "host", exported / policy_file.NAME]
+    assert subprocess.run(host, capture_output=True, text=True, check=True).stdout == "3 3 1 "
 
 
 def test_info_tells_what_the_file_holds(installed: Path, exported: Path) -> None:

@@ -23,6 +23,6 @@ if [[ -n "${CXX:-}" ]]; then options+=("-DCMAKE_CXX_COMPILER=$CXX"); fi
 if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 if command -v ninja >/dev/null && [[ ! -f "$BUILD/Makefile" ]]; then options+=(-G Ninja); fi
 step "Configuring native/ into ${BUILD#"$ROOT"/}" "$CMAKE" -S "$ROOT/native" -B "$BUILD" "${options[@]}"
-step "Building it" "$CMAKE" --build "$BUILD" --parallel "$JOBS" --target mvfstrl-policy
+step "Building it" "$CMAKE" --build "$BUILD" --parallel "$JOBS" --target package_libraries
 step "Installing it into $PREFIX" "$CMAKE" --install "$BUILD"
 say "$PREFIX/bin/mvfstrl-policy --help tells how to use it; CMake finds the package with -DCMAKE_PREFIX_PATH=$PREFIX"

@@ -3,13 +3,19 @@
 #
 #   find_package(mvfstrl CONFIG REQUIRED)
 #   target_link_libraries(NAME PRIVATE mvfstrl::policy)
+#
+# A host of real connections links mvfstrl::host instead, one that emulates paths mvfstrl::emulator, and one that plays
+# episodes in virtual time mvfstrl::environment. The target `package_libraries` builds all that is installed.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/mvfstrl")
 set(header_folder "${CMAKE_INSTALL_INCLUDEDIR}/mvfstrl")
 
-foreach(module common congestion observe policy)
+set(modules common path congestion observe policy host transport environment emulator)
+add_custom_target(package_libraries DEPENDS mvfstrl-policy)
+foreach(module ${modules})
+  add_dependencies(package_libraries mvfstrl_${module})
   set_target_properties(mvfstrl_${module} PROPERTIES EXPORT_NAME ${module})
   target_compile_features(mvfstrl_${module} INTERFACE cxx_std_20)
   target_include_directories(mvfstrl_${module} INTERFACE $<INSTALL_INTERFACE:${header_folder}>)
