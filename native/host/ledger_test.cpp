@@ -76,6 +76,18 @@ TEST(PacketLedger, PacketsKeepTheDeliveryStateThatTheyWereSentIn) {
   EXPECT_EQ(ledger.ack()->packets[1].at_send->ack_time, at(40));
 }
 
+TEST(PacketLedger, AFlightStartsWhereNothingWasUnderWay) {
+  PacketLedger ledger;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    const TimePoint sent = at(100 * static_cast<std::int64_t>(i + 1));
+    ledger.packet_sent(sent, packet(i));
+    ledger.packet_acked(i);
+    ledger.flush(sent + Duration::from_ms(40));
+    EXPECT_EQ(ledger.ack()->packets[0].at_send->flight_start, sent);
+    ledger.settle();
+  }
+}
+
 TEST(PacketLedger, WhatIsUnknownRepeatedOrMisnumberedIsCountedAndNothingElse) {
   PacketLedger ledger = with_ten();
   ledger.packet_acked(77);
