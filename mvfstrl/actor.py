@@ -170,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None, make_player: MakePlayer = realtime_player) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("quic").setLevel(logging.WARNING)  # aioquic tells of every connection
     given = parser().parse_args(arguments)
     name = given.name or f"{socket.gethostname()}:{os.getpid()}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

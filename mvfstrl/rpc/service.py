@@ -29,7 +29,7 @@ from mvfstrl.rpc.security import Address, ServerSecurity
 
 logger = logging.getLogger(__name__)
 
-SILENT_S = 30.0
+SILENT_S = 60.0
 """An actor in training that says nothing for so long is given up."""
 HELLO_S = 10.0
 """So long may a peer take to say who it is."""
