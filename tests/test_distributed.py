@@ -333,7 +333,7 @@ def shares(envs: int, batch: int, ranks: int) -> None:
 
 def test_environments_and_batches_are_those_of_all_ranks() -> None:
     shares(12, 6, 3)
-    with pytest.raises(ConfigError, match=r"actors\.envs: 10 in 2 groups do not split over 3 ranks"):
+    with pytest.raises(ConfigError, match=r"actors\.simulated: 10 in 2 groups do not split over 3 ranks"):
         shares(10, 6, 3)
     with pytest.raises(ConfigError, match=r"agent\.batch_size: 8 unrolls do not split over 3 ranks"):
         shares(12, 8, 3)
