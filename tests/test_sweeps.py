@@ -73,6 +73,39 @@ def test_a_sweep_has_the_runs_that_are_told_and_they_can_run(sweep: str, tmp_pat
         validate(compose([*point, *classic]), tmp_path)
 
 
+def examples() -> list[str]:
+    """Of sweeps/README.md, in their order."""
+    text = (ROOT / "sweeps" / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("index", "runs", "objective"),
+    [(0, 12, ["reward"]), (1, 40, ["reward"]), (2, 24, ["throughput_mbps", "delay_p95_ms"])],
+)
+def test_an_example_of_the_readme_can_run(
+    index: int, runs: int, objective: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "mine.yaml").write_text(examples()[index])
+    register()
+    overrides = ["+sweeps=mine", f"hydra.searchpath=[file://{tmp_path}]"]
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        chosen = [*overrides, *(["hydra/sweeper=optuna"] if index else [])]
+        composed = hydra.compose("config", overrides=chosen, return_hydra_config=True)
+    assert list(composed.objective) == objective
+    said = parse(composed.hydra.sweeper.params, [], None)
+    if index:
+        space = search_space(said)
+        assert composed.hydra.sweeper.n_trials == runs
+        points = [space.overrides(point) for point in space.corners()]
+    else:
+        points = combinations(said)
+        assert len(points) == runs
+    for point in points:
+        validate(compose(point), tmp_path)
+
+
 def path(overrides: list[str]) -> dict[str, Any]:
     (scenario,) = native_config(compose(overrides))["scenarios"]
     assert isinstance(scenario, dict)
