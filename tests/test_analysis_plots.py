@@ -430,7 +430,7 @@ def test_help_has_an_example_of_each_kind(capsys: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit) as stop:
             main([kind, "--help"])
         assert stop.value.code == 0
-        assert f"python -m analysis.plot {kind} " in capsys.readouterr().out
+        assert f"python -m analysis.plot {kind} outputs/" in capsys.readouterr().out
 
 
 def test_a_real_run_is_drawn(project_root: Path, tmp_path: Path) -> None:
