@@ -164,7 +164,7 @@ class Benchmark:
 def _play_share(cell: Cell, seeds: Sequence[int], series: int, meter: Share) -> dict[str, Any]:
     """The part of a cell's content that these episodes make; the first `series` of them with time series."""
     scheme = cell.scheme
-    go = partial(play, cell.config, seeds, job=cell.job, policy=scheme.policy, progress=meter)
+    go = partial(play, cell.config, seeds, job=cell.job, policy=scheme.virtual_policy, progress=meter)
     if scheme.shuffled:
         observations = go(record=True).observations
         assert observations is not None

@@ -195,7 +195,7 @@ def harm_to(
     both = replace(cfg, env=replace(cfg.env, flows=[{"scheme": "agent"}, {"scheme": competitor}]))
     alone = replace(cfg, env=replace(cfg.env, flows=[{"scheme": "agent"}]))
     solo = play(native_of(alone, classic_scheme(competitor), scenario), seeds)
-    with_scheme = play(native_of(both, scheme, scenario), seeds, job=job, policy=scheme.policy)
+    with_scheme = play(native_of(both, scheme, scenario), seeds, job=job, policy=scheme.virtual_policy)
     return [
         harm(before["flows"][0], after["flows"][1])
         for before, after in zip(solo.reports, with_scheme.reports, strict=True)

@@ -55,7 +55,9 @@ def log_test(
             cell = make_cell(cfg, tuned, scenario)
             names = {"scheme": scheme.name, "scenario": scenario}
             seeds = cell.seeds[: cell.series_runs]
-            paths += write_qlogs(cell.config, seeds, folder, job=cell.job, policy=scheme.policy, **names)
+            paths += write_qlogs(
+                cell.config, seeds, folder, job=cell.job, policy=scheme.virtual_policy, **names
+            )
     return paths
 
 

@@ -61,6 +61,12 @@ class Scheme:
     computed: bool = False
     """Not played but computed from what the link offered."""
 
+    @property
+    def virtual_policy(self) -> Policy | LocalPolicy | None:
+        """Where time is virtual: a policy that a server has plays in real time alone."""
+        assert not isinstance(self.policy, ServedPolicy)
+        return self.policy
+
     def with_window(self, packets: int, *, pacing: bool = False) -> Scheme:
         return replace(self, agent=fixed_window(packets, pacing=pacing), searched=False)
 

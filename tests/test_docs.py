@@ -229,6 +229,12 @@ def test_a_run_leaves_the_files_that_the_page_lists(finished_run: Path) -> None:
     assert left <= listed
     optional = {"non_finite_batch_*.pt", "qlog/SCHEME/SCENARIO-SEED-flowN.sqlog"}
     optional |= {"policy.onnx", "policy.pt2", "fallbacks.parquet"}
+    optional |= {
+        "certificates/",
+        "latency.parquet",
+        "cells/episodes/SCHEME/SCENARIO-SEED.json.gz",
+    }  # real time
+    optional |= {"qlog/SCHEME/SCENARIO-SEED.qlog", "links/SCHEME/SCENARIO-SEED.uplink.log"}
     assert listed - left == optional
 
 
