@@ -159,7 +159,8 @@ class RealtimeBenchmark(Benchmark):
             local = LocalModel(str(policy.path), policy.model.instructions, policy.guard)
             return Task(cell.config, seed, policy.jobs[cell.job], local=local, log=log, qlog=qlog)
         if isinstance(policy, ServedPolicy):
-            served = RemoteServer(policy.server, tuple(self._cfg.env.scenarios))
+            scenarios = tuple(self._cfg.env.scenarios)
+            served = RemoteServer(policy.server, scenarios, settings.token_file, settings.tls_ca)
             return Task(cell.config, seed, cell.job, asks=True, remote=served, log=log, qlog=qlog)
         return task
 

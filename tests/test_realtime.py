@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,6 @@ from mvfstrl.errors import ConfigError
 from mvfstrl.realtime.errors import RealtimeError
 from mvfstrl.realtime.policy import Floats, Step
 from mvfstrl.realtime.worker import Task, WorkerProcess
-from mvfstrl.rpc.answers import BatchPolicy, load_parameters
-from mvfstrl.rpc.security import ServerSecurity
-from mvfstrl.rpc.service import Service
 from mvfstrl.rundir import RunDirectory
 from pantheon import realtime, sim2real
 from pantheon.evaluate import evaluate
@@ -30,8 +31,10 @@ from pantheon.report.realtime import realtime_section
 from pantheon.report.source import Source
 from pantheon.results import COLUMNS, REALTIME, ResultsError
 from pantheon.schemes import classic_scheme, schemes_of
-from tests.rpc_helpers import serving
 from tests.test_local import checkpoint
+from tests.tls_files import Files, files
+
+__all__ = ["files"]  # the fixture
 
 PATH = ["env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50", "tracker=none"]
 REAL = ["transport=aioquic", "mode=test", "test.anchors=false", "test.report=false", "test.runs=2", *PATH]
@@ -70,6 +73,8 @@ REFUSED = [
     (["policy=remote"], "policy: must be one of"),
     (["realtime.parallel=-1"], "realtime.parallel"),
     (["policy=rpc"], "realtime.server"),
+    (["policy=rpc", "realtime.server=example.net:5005"], "realtime.server: .* is another host: .*token_file"),
+    (["policy=rpc", "realtime.server=nowhere"], "realtime.server: 'nowhere' is no address"),
     (["transport=virtual", "policy=local"], "policy: is for real time"),
     (["transport=virtual", "realtime.qlog=true"], "realtime.qlog: is for real time"),
     (["transport=virtual", "realtime.log_links=true"], "realtime.log_links: is for real time"),
@@ -271,15 +276,30 @@ def test_sim2real_plays_both_and_writes_the_gap(tmp_path: Path) -> None:
     assert sim2real.main(["--checkpoint", str(tmp_path / "none"), "--out", str(out)]) == 2
 
 
-def test_a_policy_server_answers_where_policy_is_rpc(tmp_path: Path) -> None:
-    cfg = config("agent=impala", "policy=rpc", "realtime.server=127.0.0.1:9", "env.episode_ms=600")
-    (scheme, *_) = schemes_of(cfg, RunDirectory(tmp_path))
-    assert scheme.policy == realtime.ServedPolicy("127.0.0.1:9")
-    parameters, spec_hash, jobs = load_parameters(checkpoint(tmp_path / "trained"))
-    service = Service(BatchPolicy(parameters), security=ServerSecurity(), spec_hash=spec_hash, jobs=jobs)
-    with serving(service) as address:
-        served = replace(cfg, realtime=replace(cfg.realtime, server=address.text))
-        table = table_of(replace(served, test=replace(cfg.test, runs=1, schemes=["fixed"])), tmp_path / "run")
+@contextmanager
+def policy_server(trained: Path, files: Files) -> Iterator[str]:
+    """The program; its address."""
+    command = [sys.executable, "-m", "mvfstrl.rpc.server", "--checkpoint", str(trained)]
+    command += ["--token-file", files.token, "--tls-cert", files.certificate, "--tls-key", files.key]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().removeprefix("listening on ").strip()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_a_policy_server_answers_where_policy_is_rpc(tmp_path: Path, files: Files) -> None:
+    with policy_server(checkpoint(tmp_path / "trained"), files) as address:
+        asked = ["agent=impala", "policy=rpc", f"realtime.server={address}", "env.episode_ms=600"]
+        asked += [f"realtime.tls_ca={files.certificate}", "test.runs=1", "test.schemes=[fixed]"]
+        cfg = config(*asked, f"realtime.token_file={files.token}")
+        (scheme, *_) = schemes_of(cfg, RunDirectory(tmp_path))
+        assert scheme.policy == realtime.ServedPolicy(address)
+        table = table_of(cfg, tmp_path / "run")
+        with pytest.raises(RealtimeError, match="this server wants a token"):
+            table_of(config(*asked), tmp_path / "strangers")
     mine = table[table["scheme"] == "impala"].iloc[0]
     assert mine["steps"] >= 3
     assert mine["decision_latency_p50_ms"] > 0

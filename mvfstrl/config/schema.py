@@ -342,6 +342,10 @@ class RealtimeConfig:
     """Whose QUIC: virtual (the simulated endpoints, in virtual time) or aioquic."""
     server: str | None = None
     """policy=rpc: HOST:PORT (or unix:PATH) of the policy server."""
+    token_file: str | None = None
+    """Holds the token that it wants..."""
+    tls_ca: str | None = None
+    """...and the certificate to trust: both are needed where it is on another host."""
     parallel: int = 0
     """Connections at once; 0: half as many as cores, each with a sender's and a receiver's process."""
     qlog: bool = False

@@ -12,7 +12,7 @@ from mvfstrl.agents.impala import config as impala
 from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.config.actors import check_actors
 from mvfstrl.config.native_config import native_config, native_guard
-from mvfstrl.config.schema import Config, Mode
+from mvfstrl.config.schema import Config, Mode, RealtimeConfig
 from mvfstrl.errors import ConfigError, MissingExtraError
 from mvfstrl.outcome import OBJECTIVES
 
@@ -140,8 +140,8 @@ def _check_realtime(cfg: Config) -> None:
             if given:
                 raise ConfigError(f"{key}: is for real time; add transport=aioquic")
         return
-    if cfg.policy == "rpc" and cfg.realtime.server is None:
-        raise ConfigError("realtime.server: policy=rpc needs a policy server (realtime.server=HOST:PORT)")
+    if cfg.policy == "rpc":
+        _check_server(cfg.realtime)
     if cfg.test.shuffle_observations:
         raise ConfigError("test.shuffle_observations: is of virtual time; leave out transport=aioquic")
     if cfg.test.qlog:
@@ -151,6 +151,17 @@ def _check_realtime(cfg: Config) -> None:
         raise ConfigError("env.flows: a real connection has its path to itself; leave out transport=aioquic")
     if native["flows"][0]["app"]["kind"] != "bulk":
         raise ConfigError(f"env.app: real-time senders are bulk, got {native['flows'][0]['app']['kind']}")
+
+
+def _check_server(realtime: RealtimeConfig) -> None:
+    from mvfstrl.rpc.security import Address, ClientSecurity, SecurityError
+
+    if realtime.server is None:
+        raise ConfigError("realtime.server: policy=rpc needs a policy server (realtime.server=HOST:PORT)")
+    try:
+        ClientSecurity.of(Address(realtime.server), realtime.token_file, realtime.tls_ca)
+    except SecurityError as error:
+        raise ConfigError(f"realtime.server: {error}") from error
 
 
 def _check_mode(cfg: Config, run: Path) -> None:

@@ -128,7 +128,7 @@ class ServerSecurity:
             return None
         shown = [value for key, value in metadata if key == TOKEN_KEY]
         if not shown:
-            return "this server wants a token: give its file (--token-file FILE)"
+            return "this server wants a token: give its file (token_file)"
         value = shown[0].encode() if isinstance(shown[0], str) else shown[0]
         good = len(shown) == 1 and hmac.compare_digest(value, f"Bearer {self.token}".encode())
         return None if good else "this token is not the server's"
@@ -147,7 +147,7 @@ class ClientSecurity:
         if not address.local and (token is None or authority is None):
             raise SecurityError(
                 f"{address.text} is another host: its server wants a token file and a certificate to trust"
-                " (--token-file FILE --tls-ca FILE)"
+                " (token_file, tls_ca)"
             )
         return cls(
             None if token is None else read_token(token),
