@@ -32,9 +32,11 @@ def small_model() -> _native.PolicyModel:
     return _native.PolicyModel.from_network(network_sizes(network), network_arrays(network))
 
 
-def make_service(security: ServerSecurity | None = None, **kwargs: Any) -> Service:
+def make_service(
+    security: ServerSecurity | None = None, kind: type[Service] = Service, **kwargs: Any
+) -> Service:
     defaults: dict[str, Any] = {"spec_hash": SPEC, "jobs": ["lte", "umts"]}
-    return Service(
+    return kind(
         BatchPolicy(Fixed(small_model())),
         security=security or ServerSecurity(),
         **(defaults | kwargs),

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -243,6 +244,36 @@ def test_an_open_question_is_asked_again_on_the_next_server() -> None:
         wait_until(lambda: policy.poll() is not None, "the answer of the second server")
         assert (second.counts.rejoined, policy.sessions >= 2) == (1, True)
         policy.close()
+
+
+def test_nothing_is_said_to_the_next_server_before_it_is_known(tmp_path: Path) -> None:
+    """What falls due between hello and welcome would have no place there, and be refused for good."""
+
+    class Slow(Service):
+        async def _meet(self, context: Any) -> Any:
+            await asyncio.sleep(0.5)
+            return await super()._meet(context)
+
+    address = f"unix:{tmp_path}/socket"
+    service = make_service()
+    with serving(service, address) as at:
+        policy = RemotePolicy(at, ClientSecurity(), lambda _: SPEC)
+        policy.wait_ready(PATIENCE_S)
+        policy.begin(lambda: None)
+    slow = make_service(kind=Slow)
+    with serving(slow, address), contextlib.closing(policy):
+
+        def answered() -> bool:
+            policy.report("{}")
+            policy.end(observation(), step(truncated=True))
+            policy.begin(lambda: None)
+            policy.ask(observation(), step(first=True))
+            time.sleep(0.02)
+            policy.check()
+            return policy.poll() is not None
+
+        wait_until(answered, "an answer of the next server")
+        assert slow.counts.refused == 0
 
 
 # Refusals

@@ -72,6 +72,7 @@ class Link:
         self._on_said, self._on_end = on_said, on_end
         self._lock = threading.Lock()
         self._outbox: Outbox | None = None
+        self._open = False
         self._heard = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policy-link", daemon=True)
@@ -82,10 +83,12 @@ class Link:
         """Whether there is a stream on which the server has said something."""
         return self._heard
 
-    def send(self, message: Message) -> None:
-        """Drops what cannot be sent because there is no stream."""
+    def send(self, message: Message, *, opens: bool = False) -> None:
+        """Drops what cannot be sent because there is no stream, or none that a message has opened: the server
+        has to be known first."""
         with self._lock:
-            if self._outbox is not None:
+            self._open |= opens
+            if self._outbox is not None and self._open:
                 self._outbox.put(message)
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -119,7 +122,7 @@ class Link:
         with self._lock:
             if self._closed.is_set():
                 return
-            self._outbox = outbox
+            self._outbox, self._open = outbox, False
         try:
             with self._security.channel(self._address, OPTIONS) as channel:
                 play = channel.stream_stream(
@@ -229,7 +232,7 @@ class RemotePolicy:
         return list(self._welcome.jobs).index(name) if name in self._welcome.jobs else -1
 
     def _send(self, row: messages.Row) -> None:
-        if not self._void and self._ready.is_set():
+        if not self._void:
             self._link.send(Message(row=row))
 
     # What it is in training, and its life
@@ -309,7 +312,7 @@ class RemotePolicy:
             if self._welcome is not None and self._welcome.play != welcome.play:
                 self._void = True
             self._welcome = welcome
-            self._link.send(Message(ready=messages.Ready(spec_hash=spec_hash)))
+            self._link.send(Message(ready=messages.Ready(spec_hash=spec_hash)), opens=True)
             self._ready.set()
             if self._asked is not None and not self._void:
                 self._link.send(Message(row=self._asked))
