@@ -128,7 +128,7 @@ class RealtimeBenchmark(Benchmark):
                 tasks.add(partial(self._play, cell, seed, share), partial(done, seed))
 
     def _key(self, cell: Cell) -> str:
-        real = [self._cfg.realtime.host, aioquic.__version__, self._cfg.policy]
+        real = [self._cfg.realtime.host, aioquic.__version__]
         return digest({"cell": cell.key(), "real": real})
 
     def _play(self, cell: Cell, seed: int, share: Share) -> dict[str, Any]:

@@ -74,6 +74,16 @@ def test_the_window_bounds_what_is_in_flight(host: RealtimeHost) -> None:
     assert rates[12] > 1.5 * rates[4]
 
 
+def test_an_episode_has_the_path_that_virtual_time_draws_for_its_seed(host: RealtimeHost) -> None:
+    config = configured("agent=fixed", "agent.controller.window_packets=2", "env.delay_ms=[5,100]")
+    seeds = [1, 2, 3]
+    drawn = [report["flows"][0]["delay_p50_ms"] for report in play(config, seeds).reports]
+    assert max(drawn) - min(drawn) > 20
+    for seed, delay_ms in zip(seeds, drawn, strict=True):
+        delay = host.play_episode(config, seed=seed)["flows"][0]["delay_p50_ms"]
+        assert delay == pytest.approx(delay_ms, abs=5)
+
+
 class Recorded:
     """Answers every question with `action`, or not at all."""
 

@@ -132,7 +132,9 @@ def test_schemes_are_compared_over_real_packets_and_go_on_where_they_stood(
     assert played == [1_000_001]  # the other episode was kept
 
 
-def test_a_trained_policy_is_asked_or_drives_the_sender_by_itself(tmp_path: Path) -> None:
+def test_a_trained_policy_is_asked_or_drives_the_sender_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved = checkpoint(tmp_path / "trained")
     basis = ["agent=impala", f"checkpoint={saved}", "test.schemes=[fixed]", "test.runs=1"]
     asked = table_of(config(*basis), tmp_path / "asked")
@@ -146,6 +148,12 @@ def test_a_trained_policy_is_asked_or_drives_the_sender_by_itself(tmp_path: Path
     samples = native_config(delayed)["action_delay"]["samples_ms"]
     assert sorted(samples) == pytest.approx(sorted(latencies["latency_ms"]), abs=0.001)
 
+    with monkeypatch.context() as patch:
+        started: list[Task] = []
+        patch.setattr(realtime.Workers, "play", lambda _, task, *given: started.append(task) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            table_of(config(*basis, "policy=local"), tmp_path / "asked")
+        assert [task.local is not None for task in started] == [True]  # the other's episode was kept
     for folder, more in (("local", ["policy=local"]), ("test_local", ["mode=test_local"])):
         local = table_of(config(*basis, *more), tmp_path / folder)
         assert (tmp_path / folder / "policy.mvfstrl").is_file()
