@@ -177,7 +177,8 @@ def test_no_call_blocks_while_the_server_is_stalled() -> None:
             policy.end(observation(), step(truncated=True))
             policy.begin(lambda: None)
             policy.ask(observation(), step(first=True))
-            assert policy.poll() is None
+            policy._on_said(messages.FromServer(answer=messages.Answer(number=1, action=0)))
+            assert policy.poll() is None  # what answers the first question comes too late
             assert time.monotonic() - begin < PATIENCE_S / 2  # it would be PATIENCE_S
         finally:
             release.set()
@@ -274,6 +275,49 @@ def test_nothing_is_said_to_the_next_server_before_it_is_known(tmp_path: Path) -
 
         wait_until(answered, "an answer of the next server")
         assert slow.counts.refused == 0
+
+
+class Learning:
+    """A trainer, and the only column that it has."""
+
+    play = "{}"
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.dropped = threading.Event()
+
+    def next_episode(self) -> tuple[int, int]:
+        return 1, 0
+
+    def column(self) -> Learning:
+        return self
+
+    def add_row(self, *_: object) -> None:
+        self.rows += 1
+
+    def add_answer(self, *_: object) -> None: ...
+
+    def add_episode(self, _: dict[str, Any]) -> None: ...
+
+    def episode_broke_off(self) -> None: ...
+
+    def drop(self) -> None:
+        self.dropped.set()
+
+
+def test_what_an_actor_has_begun_goes_with_it() -> None:
+    learning = Learning()
+    with serving(make_service(trainer=learning)) as address:
+        actor = client(address, purpose=messages.TRAIN)
+        actor.wait_ready(PATIENCE_S)
+        assert actor.next_episode(PATIENCE_S) is not None
+        actor.begin(lambda: None)
+        actor.ask(observation(), step(first=True))
+        wait_until(lambda: actor.poll() is not None, "an answer")
+        assert learning.rows == 1
+        assert not learning.dropped.is_set()
+        actor.close()
+        assert learning.dropped.wait(PATIENCE_S)
 
 
 # Refusals
