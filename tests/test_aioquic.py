@@ -6,6 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,9 +17,11 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicSentPacket
 from aioquic.quic.stream import QuicStreamSender
 from aioquic.tls import Epoch
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mvfstrl.config import compose, native_config
-from mvfstrl.realtime.certificates import SERVER_NAME, certificate_in
+from mvfstrl.realtime.certificates import SERVER_NAME, Certificate, certificate_in
 from mvfstrl.realtime.clock import Lateness, precise_loop
 from mvfstrl.realtime.congestion import HostedCongestionControl, HostedPacer
 from mvfstrl.realtime.endpoints import sender_configuration
@@ -166,6 +169,21 @@ def test_a_runs_certificate_is_made_once_and_its_key_is_private(tmp_path: Path) 
     assert certificate_in(tmp_path / "new").certificate.read_bytes() == before
     made.certificate.write_bytes(b"torn")
     assert certificate_in(tmp_path / "new").certificate.read_bytes() not in (before, b"torn")
+
+
+def test_several_processes_may_ask_for_the_certificate_at_once(tmp_path: Path) -> None:
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        with ThreadPoolExecutor(8) as pool:
+            found = set(pool.map(lambda _: pair_of(certificate_in(folder)), range(8)))  # noqa: B023
+        assert len(found) == 1
+        ((certificate, key),) = found
+        mine = load_pem_private_key(key, None).public_key()
+        assert x509.load_pem_x509_certificate(certificate).public_key() == mine
+
+
+def pair_of(made: Certificate) -> tuple[bytes, bytes]:
+    return made.certificate.read_bytes(), made.key.read_bytes()
 
 
 def test_a_sender_trusts_its_runs_receiver_alone(tmp_path: Path) -> None:

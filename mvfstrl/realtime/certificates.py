@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +27,18 @@ class Certificate:
 
 
 def certificate_in(folder: Path) -> Certificate:
-    """The run's certificate: made where there is none that will hold for another day."""
+    """The run's certificate: made where there is none that will hold for another day, by one of however many
+    ask at once."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
-    if not (made.key.is_file() and _holds(made.certificate)):
-        folder.mkdir(parents=True, exist_ok=True)
-        _make(made)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made.key.is_file() and _holds(made.certificate)):
+            made.certificate.unlink(missing_ok=True)  # never beside another's key, whenever this is cut short
+            _make(made)
+    finally:
+        os.close(lock)
     return made
 
 
