@@ -368,12 +368,12 @@ class _Handler(grpc.GenericRpcHandler):
     """Gives streams to a service; tells whoever calls anything else what is spoken here."""
 
     def __init__(self, service: Service) -> None:
-        self._play: grpc.RpcMethodHandler = grpc.stream_stream_rpc_method_handler(
+        self._play: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
             service.play, response_serializer=messages.FromServer.SerializeToString
         )
         self._service = service
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         if details.method == rpc.METHOD:
             return self._play
 
@@ -383,7 +383,7 @@ class _Handler(grpc.GenericRpcHandler):
             logger.warning("refused %s: %s", context.peer(), message)
             await context.abort(StatusCode.UNIMPLEMENTED, message)
 
-        handler: grpc.RpcMethodHandler = grpc.stream_stream_rpc_method_handler(refuse)
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(refuse)
         return handler
 
 
