@@ -176,13 +176,18 @@ def write_results(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_results(path: Path) -> pd.DataFrame:
+    return read_table(path, "results file", (*KEYS, *METRICS, "flow_scheme"))
+
+
+def read_table(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Raises ResultsError where the file is missing, torn or without one of the columns."""
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:
-        raise ResultsError(f"{path}: no such results file") from None
+        raise ResultsError(f"{path}: no such {what}") from None
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise ResultsError(f"{path}: not a readable results file ({error})") from error
-    missing = [column for column in (*KEYS, *METRICS, "flow_scheme") if column not in table.columns]
+        raise ResultsError(f"{path}: not a readable {what} ({error})") from error
+    missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
     return table

@@ -4,13 +4,12 @@ same episodes, where `python -m pantheon.sim2real` has compared them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from pantheon.report.source import Source
 from pantheon.report.tables import Cell, Table, number
-from pantheon.results import REALTIME, ResultsError
+from pantheon.results import REALTIME, read_table
 
 GAP = "sim2real.parquet"
 GAP_COLUMNS = ("scenario", "scheme", "metric", "real", "virtual", "difference", "low", "high", "marked")
@@ -61,19 +60,8 @@ def _gaps(source: Source) -> list[Table]:
     )
     if path is None:
         return []
-    table = _read(path)
+    table = read_table(path, "comparison", GAP_COLUMNS)
     return [_gap_table(name, table[table["scenario"] == name]) for name in table["scenario"].unique()]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise ResultsError(f"{path}: not a readable comparison ({error})") from error
-    missing = [column for column in GAP_COLUMNS if column not in table.columns]
-    if missing:
-        raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
-    return table
 
 
 def _gap_table(scenario: str, table: pd.DataFrame) -> Table:

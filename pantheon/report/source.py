@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from pantheon.results import SERIES, SERIES_KEYS, ResultsError, read_results
+from pantheon.results import SERIES, SERIES_KEYS, ResultsError, read_results, read_table
 
 RESULTS, TIME_SERIES = "results.parquet", "series.parquet"
 SERIES_COLUMNS = (*SERIES_KEYS, *SERIES)
@@ -72,14 +72,7 @@ def read_source(folder: Path) -> Source:
 def read_series(path: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=list(SERIES_COLUMNS))
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise ResultsError(f"{path}: not a readable series file ({error})") from error
-    missing = [column for column in SERIES_COLUMNS if column not in table.columns]
-    if missing:
-        raise ResultsError(f"{path}: lacks the columns {', '.join(missing)}")
-    return table
+    return read_table(path, "series file", SERIES_COLUMNS)
 
 
 def _records(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
