@@ -42,9 +42,13 @@ void PacketLedger::packet_discarded(std::uint64_t number) {
     ++counters_.repeated;
     return;
   }
-  leave_flight(*record);
-  record->fate = Fate::kSettled;
-  ++discarded_;
+  discard(*record);
+}
+
+void PacketLedger::shrink_flight(ByteCount bytes) {
+  for (std::size_t i = 0; i < records_.size() && stats_.bytes_in_flight > bytes; ++i) {
+    if (records_[i].fate == Fate::kInFlight) discard(records_[i]);
+  }
 }
 
 void PacketLedger::rtt_sample(Duration latest, Duration ack_delay) {
@@ -181,6 +185,12 @@ Packet PacketLedger::describe(const Record& record) const {
 void PacketLedger::leave_flight(const Record& record) {
   --stats_.packets_in_flight;
   stats_.bytes_in_flight -= record.size;
+}
+
+void PacketLedger::discard(Record& record) {
+  leave_flight(record);
+  record.fate = Fate::kSettled;
+  ++discarded_;
 }
 
 // Packets sent from now on keep the present state.

@@ -56,6 +56,8 @@ class PacketLedger {
   void packet_lost(std::uint64_t number) { lost_numbers_.push_back(number); }
   // At once: neither acknowledged nor lost, as when keys are dropped. The totals of what was sent keep it.
   void packet_discarded(std::uint64_t number);
+  // The same of the oldest packets in flight, until no more than `bytes` are.
+  void shrink_flight(ByteCount bytes);
   // The sample of the acknowledgements that the next flush books, as measured, and what the peer says that it
   // held them back. Not positive: none.
   void rtt_sample(Duration latest, Duration ack_delay);
@@ -95,6 +97,7 @@ class PacketLedger {
   void book_acked();
   void book_lost();
   void leave_flight(const Record& record);
+  void discard(Record& record);
   void note_delivery();
 
   std::int32_t persistent_congestion_threshold_;

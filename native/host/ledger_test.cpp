@@ -158,6 +158,19 @@ TEST(PacketLedger, DiscardedPacketsAreNeitherAcknowledgedNorLost) {
   expect_balance(ledger);
 }
 
+TEST(PacketLedger, AFlightThatShrinksLosesItsOldestPackets) {
+  PacketLedger ledger = with_ten();
+  ledger.packet_discarded(1);
+  ledger.shrink_flight(kFull * 6);
+  EXPECT_EQ(ledger.stats().bytes_in_flight, kFull * 6);
+  EXPECT_EQ(ledger.discarded(), 4);
+  ledger.packet_acked(3);  // the fourth: out of the flight
+  EXPECT_FALSE(ledger.flush(at(20)));
+  ledger.packet_acked(4);
+  EXPECT_TRUE(ledger.flush(at(21)));
+  expect_balance(ledger);
+}
+
 TEST(PacketLedger, LossesOverThreeProbeTimeoutsArePersistentCongestion) {
   const auto persistent = [](bool one_between_is_acknowledged) {
     PacketLedger ledger;
