@@ -19,22 +19,26 @@ ROOT = Path(__file__).resolve().parents[1]
 INCLUDES: dict[str, set[str]] = {
     "common": set(),
     "path": {"common"},
+    "traffic": {"common"},
     "congestion": {"common"},
     "observe": {"common", "congestion"},
     "policy": {"common", "congestion", "observe"},
     "host": {"common", "congestion", "observe", "policy"},
+    "mvfst": {"common", "congestion", "host", "observe", "policy", "traffic"},
     "policy_torch": {"common", "congestion", "observe", "policy"},
     "tools": {"common", "congestion", "observe", "policy", "policy_torch"},
-    "transport": {"common", "congestion", "path"},
-    "environment": {"common", "congestion", "host", "observe", "path", "policy", "transport"},
+    "transport": {"common", "congestion", "path", "traffic"},
+    "environment": {"common", "congestion", "host", "observe", "path", "policy", "traffic", "transport"},
     "emulator": {"common", "path"},
     "bindings": {
         "common",
         "congestion",
         "host",
+        "mvfst",
         "observe",
         "path",
         "policy",
+        "traffic",
         "transport",
         "environment",
         "emulator",
@@ -120,7 +124,7 @@ def test_pybind11_stays_in_bindings_and_torch_in_policy_torch() -> None:
 
 def test_virtual_time_reads_no_clock_and_draws_no_standard_distribution() -> None:
     """A wall clock, a standard engine or a standard distribution makes results differ between machines."""
-    timing = ("bench", "tools", "emulator")
+    timing = ("bench", "tools", "emulator", "mvfst")
     simulated = [f for f in native_sources() if f.relative_to(ROOT / "native").parts[0] not in timing]
     assert lines_matching(simulated, r"_clock::now|clock_gettime|gettimeofday|std::(s?rand|time)\(") == []
     assert lines_matching(simulated, r"std::\w+_distribution|std::mt19937|std::random_device") == []

@@ -12,7 +12,7 @@ include(CMakePackageConfigHelpers)
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/mvfstrl")
 set(header_folder "${CMAKE_INSTALL_INCLUDEDIR}/mvfstrl")
 
-set(modules common path congestion observe policy host transport environment emulator)
+set(modules common path traffic congestion observe policy host transport environment emulator)
 add_custom_target(package_libraries DEPENDS mvfstrl-policy)
 foreach(module ${modules})
   add_dependencies(package_libraries mvfstrl_${module})

@@ -18,6 +18,7 @@
 #include "observe/config.h"
 #include "path/config.h"
 #include "policy/guard.h"
+#include "traffic/config.h"
 #include "transport/config.h"
 
 namespace mvfstrl {

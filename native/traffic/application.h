@@ -5,7 +5,7 @@
 
 #include "common/rng.h"
 #include "common/units.h"
-#include "transport/config.h"
+#include "traffic/config.h"
 
 namespace mvfstrl {
 

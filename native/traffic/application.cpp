@@ -1,4 +1,4 @@
-#include "transport/application.h"
+#include "traffic/application.h"
 
 #include <algorithm>
 #include <stdexcept>
