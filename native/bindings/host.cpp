@@ -99,7 +99,12 @@ std::unique_ptr<HostedConnection> make_hosted(const py::dict& config, std::size_
                                               const std::optional<py::dict>& guard) {
   HostedOptions options{.flow = flow, .seed = seed, .model = std::move(policy), .job = job};
   if (guard) options.guard = parse_guard(from_python(*guard));
-  return std::make_unique<HostedConnection>(parse_config(from_python(config)), options);
+  const EnvironmentConfig parsed = parse_config(from_python(config));
+  if (flow < parsed.flows.size() && mvfst_scheme(parsed.flows[flow].controller)) {
+    throw std::invalid_argument("flows[" + std::to_string(flow) + "].controller.kind: " +
+                                scheme_name(parsed.flows[flow].controller) + " runs inside mvfst alone");
+  }
+  return std::make_unique<HostedConnection>(parsed, options);
 }
 
 using Hosted = py::class_<HostedConnection>;

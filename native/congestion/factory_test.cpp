@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "congestion/mirrored.h"
 #include "congestion/test_sender.h"
 
 namespace mvfstrl {
@@ -44,6 +45,13 @@ TEST(Factory, RefusesBadLimitsByName) {
   } catch (const std::invalid_argument& error) {
     EXPECT_NE(std::string(error.what()).find("initial_packets"), std::string::npos);
   }
+}
+
+TEST(MirroredController, HasWhateverWindowItIsGiven) {
+  MirroredController controller{WindowLimits{}};
+  EXPECT_EQ(controller.congestion_window(), WindowLimits{}.initial());
+  controller.set_window(ByteCount(7));
+  EXPECT_EQ(controller.congestion_window(), ByteCount(7));
 }
 
 TEST(ExternalController, TakesTheWindowItIsGivenWithinTheLimits) {

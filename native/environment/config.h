@@ -13,6 +13,7 @@
 
 #include "common/units.h"
 #include "congestion/factory.h"
+#include "congestion/mirrored.h"
 #include "environment/changing_path.h"
 #include "environment/range.h"
 #include "observe/config.h"
@@ -108,19 +109,35 @@ struct RandomActions {
   bool pacing = false;  // as ExternalConfig: set from the action set
 };
 
+// One of mvfst's own controllers, which has no knobs. No other transport has it, nor has virtual time.
+template <MvfstScheme kWhich>
+struct MvfstOwn {
+  static constexpr MvfstScheme kScheme = kWhich;
+};
+
 template <class... Controllers>
-auto with_random_actions(const std::variant<Controllers...>&) -> std::variant<Controllers..., RandomActions>;
-using SchemeConfig = decltype(with_random_actions(std::declval<ControllerConfig>()));
+auto with_others(const std::variant<Controllers...>&)
+    -> std::variant<Controllers..., RandomActions, MvfstOwn<MvfstScheme::kNewReno>,
+                    MvfstOwn<MvfstScheme::kCubic>, MvfstOwn<MvfstScheme::kCopa>, MvfstOwn<MvfstScheme::kBbr>,
+                    MvfstOwn<MvfstScheme::kBbr2>>;
+using SchemeConfig = decltype(with_others(std::declval<ControllerConfig>()));
 
 // What configurations and reports call the schemes.
 inline constexpr auto kSchemeKinds = [] {
+  constexpr std::size_t kRandom = kControllerNames.size();
+  static_assert(std::variant_size_v<SchemeConfig> == kRandom + 1 + kMvfstSchemeNames.size());
   std::array<const char*, std::variant_size_v<SchemeConfig>> names{};
-  for (std::size_t i = 0; i < kControllerNames.size(); ++i) names[i] = kControllerNames[i];
-  names.back() = "random";
+  for (std::size_t i = 0; i < kRandom; ++i) names[i] = kControllerNames[i];
+  names[kRandom] = "random";
+  for (std::size_t i = 0; i < kMvfstSchemeNames.size(); ++i) names[kRandom + 1 + i] = kMvfstSchemeNames[i];
   return names;
 }();
 
 inline const char* scheme_name(const SchemeConfig& scheme) { return kSchemeKinds[scheme.index()]; }
+// None for one of ours.
+std::optional<MvfstScheme> mvfst_scheme(const SchemeConfig& scheme);
+// What drives such a flow in virtual time. Throws std::invalid_argument for one of mvfst's own.
+ControllerConfig virtual_controller(const SchemeConfig& scheme);
 
 struct FlowConfig {
   SchemeConfig controller = ExternalConfig{};

@@ -90,7 +90,8 @@ static void validate(const CrossTrafficConfig& config, const std::string& path) 
   if (transfers == nullptr) return;
   if (transfers->pareto_shape <= 1) throw ConfigError(path + ".pareto_shape", "must be above 1");
   const SchemeConfig& scheme = transfers->controller;
-  if (std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme)) {
+  if (std::holds_alternative<ExternalConfig>(scheme) || std::holds_alternative<RandomActions>(scheme) ||
+      mvfst_scheme(scheme)) {
     throw ConfigError(path + ".controller.kind", "must be a classic controller");
   }
 }

@@ -140,8 +140,10 @@ TEST(ConfigIo, CrossTraffic) {
       "cross_traffic[0].stop_ms: must be after start_ms");
   EXPECT_EQ(refusal(set(good, "cross_traffic.1.pareto_shape", Value(1.0))),
             "cross_traffic[1].pareto_shape: must be above 1");
-  EXPECT_EQ(refusal(set(good, "cross_traffic.1.controller", Value(Value::Map{{"kind", "random"}}))),
-            "cross_traffic[1].controller.kind: must be a classic controller");
+  for (const char* kind : {"external", "random", "mvfst_cubic"}) {
+    EXPECT_EQ(refusal(set(good, "cross_traffic.1.controller", Value(Value::Map{{"kind", kind}}))),
+              "cross_traffic[1].controller.kind: must be a classic controller");
+  }
 }
 
 TEST(ConfigIo, AWholeNumberMayBeWrittenAsAFloat) {

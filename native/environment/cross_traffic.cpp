@@ -11,19 +11,6 @@ const TrafficSpan& span_of(const CrossTrafficConfig& config) {
   return std::visit([](const auto& traffic) -> const TrafficSpan& { return traffic; }, config);
 }
 
-// The scheme of a transfer; configurations with an agent for one are refused when they are read.
-ControllerConfig classic(const SchemeConfig& scheme) {
-  return std::visit(
-      [](const auto& config) -> ControllerConfig {
-        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, RandomActions>) {
-          return ExternalConfig{};
-        } else {
-          return config;
-        }
-      },
-      scheme);
-}
-
 }  // namespace
 
 CrossTraffic::CrossTraffic(const std::vector<CrossTrafficConfig>& sources, std::uint32_t first_number,
@@ -128,8 +115,8 @@ bool CrossTraffic::open_connection(std::size_t index, TimePoint now, Connection*
   flow.start = now - TimePoint::zero();
   flow.app = FixedSizeApp{draw_size(source, traffic)};
   const Rng rng = source.rng.fork(opened_);
-  Sender sender(transport_, make_controller(classic(traffic.controller), transport_.window, rng), flow.app,
-                now, rng);
+  Sender sender(transport_, make_controller(virtual_controller(traffic.controller), transport_.window, rng),
+                flow.app, now, rng);
   ++source.live;
   live_.push_back(std::make_unique<Connection>(
       Connection{index, Flow(number, std::move(sender), transport_, flow, empty_rtt_)}));

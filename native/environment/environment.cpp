@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "policy/apply_action.h"
 
@@ -17,12 +20,21 @@ static EnvironmentConfig with_pacing(EnvironmentConfig config) {
   return config;
 }
 
+static void refuse_mvfsts_own(const std::vector<FlowConfig>& flows) {
+  for (std::size_t i = 0; i < flows.size(); ++i) {
+    if (!mvfst_scheme(flows[i].controller)) continue;
+    throw std::invalid_argument("flows[" + std::to_string(i) + "].controller.kind: " +
+                                scheme_name(flows[i].controller) + " runs inside mvfst alone");
+  }
+}
+
 EnvironmentShared::EnvironmentShared(EnvironmentConfig configuration)
     : config(with_pacing(std::move(configuration))),
       actions(config.actions, config.transport.window.packet_size),
       reward(config.reward),
       scenarios(config.scenarios, config.transport.window.packet_size) {
   config.transport.validate();
+  refuse_mvfsts_own(config.flows);
   check_agents(config);
   // A dry run: every constructor below checks its own part.
   Environment probe(*this);

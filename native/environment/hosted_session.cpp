@@ -38,6 +38,9 @@ SessionConfig session_config(const EnvironmentConfig& config, const HostedOption
         if constexpr (std::is_same_v<Scheme, RandomActions> || std::is_same_v<Scheme, ExternalConfig>) {
           session.controller = ExternalConfig{.pacing = config.actions.pacing};
           session.limits = agent_limits(config);
+        } else if constexpr (requires { Scheme::kScheme; }) {
+          session.mirror = true;
+          session.limits = config.transport.window;
         } else {
           session.controller = scheme;
           session.limits = config.transport.window;

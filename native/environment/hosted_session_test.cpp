@@ -244,7 +244,7 @@ TEST(HostedSession, SoItDoesWithCountWindows) {
   expect_same(Comparison(config));
 }
 
-// One of each kind, with its defaults.
+// One of each kind that there is in virtual time, with its defaults.
 template <std::size_t... Is>
 std::vector<SchemeConfig> catalogue(std::index_sequence<Is...>) {
   return {SchemeConfig(std::in_place_index<Is>)...};
@@ -252,14 +252,32 @@ std::vector<SchemeConfig> catalogue(std::index_sequence<Is...>) {
 
 // Windows and rates are compared after each event, as the flow's log has them.
 TEST(HostedSession, EverySchemeDrivesTheWindowAsInVirtualTime) {
-  for (const SchemeConfig& scheme :
-       catalogue(std::make_index_sequence<std::variant_size_v<SchemeConfig>>{})) {
+  constexpr std::size_t kInVirtualTime = std::variant_size_v<SchemeConfig> - kMvfstSchemeNames.size();
+  for (const SchemeConfig& scheme : catalogue(std::make_index_sequence<kInVirtualTime>{})) {
     SCOPED_TRACE(scheme_name(scheme));
     EnvironmentConfig config = lossy_config();
     config.flows[0].controller = scheme;
     // A session that draws lots does not wait.
     if (std::holds_alternative<RandomActions>(scheme)) config.action_delay = ConstantDelay{Duration::zero()};
     expect_same(Comparison(config));
+  }
+}
+
+TEST(HostedSession, MvfstsOwnSchemesAreMirroredThereAndRefusedInVirtualTime) {
+  EnvironmentConfig config = lossy_config();
+  EXPECT_EQ(mvfst_scheme(CubicConfig{}), std::nullopt);
+  config.flows[0].controller = MvfstOwn<MvfstScheme::kBbr2>{};
+  EXPECT_EQ(mvfst_scheme(config.flows[0].controller), MvfstScheme::kBbr2);
+  const auto session = make_session(config, {});
+  session->mirror_window(ByteCount(77'000));
+  EXPECT_EQ(session->congestion_window(), ByteCount(77'000));
+  const Value report = session_report(*session, config.flows[0], 0, TimePoint::zero());
+  EXPECT_EQ(*report.find("scheme")->as<std::string>(), "mvfst_bbr2");
+  try {
+    const EnvironmentShared shared(config);
+    FAIL() << "accepted";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(), "flows[0].controller.kind: mvfst_bbr2 runs inside mvfst alone");
   }
 }
 

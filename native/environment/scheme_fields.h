@@ -18,6 +18,8 @@ template <class V>
 void visit_fields(V&, ExternalConfig&) {}
 template <class V>
 void visit_fields(V&, RandomActions&) {}
+template <class V, MvfstScheme kWhich>
+void visit_fields(V&, MvfstOwn<kWhich>&) {}
 template <class V>
 void visit_fields(V& v, NewRenoConfig& c) {
   v.choice_knob("flavour", c.flavour, kNewRenoFlavours);

@@ -12,25 +12,13 @@ namespace {
 // 101 and 102 are the path's (scenario.h).
 enum Stream : std::uint64_t { kFlowStream = 103, kControllerStream, kCrossStream };
 
-ControllerConfig controller_of(const SchemeConfig& scheme) {
-  return std::visit(
-      [](const auto& config) -> ControllerConfig {
-        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, RandomActions>) {
-          return ExternalConfig{.pacing = config.pacing};
-        } else {
-          return config;
-        }
-      },
-      scheme);
-}
-
 std::unique_ptr<CongestionController> make_controller(const FlowConfig& flow, const WindowLimits& limits,
                                                       const WindowLimits& transport_limits, Rng rng) {
   const auto* agent = std::get_if<ExternalConfig>(&flow.controller);
   if (agent != nullptr && flow.guard) {
     return std::make_unique<GuardedController>(*flow.guard, limits, *agent, transport_limits, rng);
   }
-  return make_controller(controller_of(flow.controller), limits, rng);
+  return make_controller(virtual_controller(flow.controller), limits, rng);
 }
 
 Sender make_sender(const FlowConfig& flow, const TransportConfig& transport, const WindowLimits& limits,

@@ -11,7 +11,7 @@ namespace mvfstrl {
 namespace {
 
 bool is_agent(const SessionConfig& config) {
-  return std::holds_alternative<ExternalConfig>(config.controller);
+  return !config.mirror && std::holds_alternative<ExternalConfig>(config.controller);
 }
 
 bool is_guarded(const SessionConfig& config) {
@@ -19,6 +19,7 @@ bool is_guarded(const SessionConfig& config) {
 }
 
 std::unique_ptr<CongestionController> make_controller(const SessionConfig& config, Rng rng) {
+  if (config.mirror) return std::make_unique<MirroredController>(config.limits);
   if (!is_guarded(config)) return make_controller(config.controller, config.limits, rng);
   return std::make_unique<GuardedController>(
       *config.guard, config.limits, std::get<ExternalConfig>(config.controller), config.fallback_limits, rng);
@@ -35,10 +36,11 @@ Session::Session(const SessionConfig& config, Rng controller_rng, Rng action_rng
       controller_(make_controller(config, controller_rng)),
       agent_(is_agent(config)),
       random_(config.random_actions),
-      paced_(config.pacing.value_or(controller_->wants_pacing())),
+      paced_(!config.mirror && config.pacing.value_or(controller_->wants_pacing())),
       action_rng_(action_rng),
       observation_(observer_.size()) {
   if (random_ && !agent_) throw std::invalid_argument("random_actions: a classic controller takes none");
+  if (config.mirror) mirrored_ = &static_cast<MirroredController&>(*controller_);
   if (is_guarded(config)) {
     guarded_ = &static_cast<GuardedController&>(*controller_);
     guarded_->set_log(this);
@@ -62,6 +64,11 @@ void Session::start(TimePoint now) {
 void Session::packet_sent(TimePoint now, const HostedPacket& packet) {
   const auto sent = ledger_.packet_sent(tick(now), packet);
   if (sent && controller_->wants_packet_sent()) controller_->on_packet_sent(*sent);
+}
+
+void Session::mirror_window(ByteCount window) {
+  if (mirrored_ == nullptr) throw std::logic_error("mirror_window: the session has a controller of its own");
+  mirrored_->set_window(window);
 }
 
 bool Session::flush(TimePoint now) {

@@ -32,6 +32,7 @@
 #include "common/delay_histogram.h"
 #include "common/rng.h"
 #include "congestion/factory.h"
+#include "congestion/mirrored.h"
 #include "host/ledger.h"
 #include "observe/action_set.h"
 #include "observe/observer.h"
@@ -45,6 +46,7 @@ namespace mvfstrl {
 struct SessionConfig {
   ControllerConfig controller = ExternalConfig{};  // ExternalConfig: an agent drives
   bool random_actions = false;                     // an agent that answers by lot
+  bool mirror = false;                             // instead, the transport's own controller: only watched
   WindowLimits limits;                             // of the window
   std::optional<GuardConfig> guard;                // beside an agent...
   WindowLimits fallback_limits;                    // ...and of the window in its fall-back's hands
@@ -76,11 +78,15 @@ class Session final : private GuardLog {
   void packet_acked(std::uint64_t number) { ledger_.packet_acked(number); }
   void packet_lost(std::uint64_t number) { ledger_.packet_lost(number); }
   void packet_discarded(std::uint64_t number) { ledger_.packet_discarded(number); }
+  void shrink_flight(ByteCount bytes) { ledger_.shrink_flight(bytes); }
   void rtt_sample(Duration latest, Duration ack_delay) { ledger_.rtt_sample(latest, ack_delay); }
   void probe_timeout() { ledger_.probe_timeout(); }
   void bytes_received(ByteCount bytes) { ledger_.bytes_received(bytes); }
   // One event for all that was acknowledged and lost since the last one. False: nothing was.
   bool flush(TimePoint now);
+  // Where the transport's own controller is only watched: the window that it has come to. Before start(),
+  // and before each flush().
+  void mirror_window(ByteCount window);
   // The application ran out of data (true), or has some again.
   void app_idle(TimePoint now, bool idle) { controller_->set_app_idle(idle, tick(now)); }
 
@@ -109,6 +115,7 @@ class Session final : private GuardLog {
               std::optional<std::int64_t> number = std::nullopt);
 
   // ---- so far
+  bool started() const { return state_ != State::kWaiting; }
   bool running() const { return state_ == State::kRunning; }
   TimePoint start_time() const { return start_; }
   const CongestionController& controller() const { return *controller_; }
@@ -139,7 +146,8 @@ class Session final : private GuardLog {
   Observer observer_;
   PacketLedger ledger_;
   std::unique_ptr<CongestionController> controller_;
-  GuardedController* guarded_ = nullptr;  // the controller, where it is one
+  GuardedController* guarded_ = nullptr;    // the controller, where it is one
+  MirroredController* mirrored_ = nullptr;  // the same
   bool agent_, random_, paced_;
   Duration max_latency_;  // where there is a guard
   Rng action_rng_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -42,6 +43,43 @@ SessionConfig guarded(const GuardConfig& guard) {
   config.guard = guard;
   config.limits.maximum_packets = 2000;
   return config;
+}
+
+// Two that send alike; one of them only watches a transport whose own window is what the other's CUBIC does.
+TEST(Session, AMirrorSeesAndEarnsWhatTheControllerItMirrorsWould) {
+  SessionConfig config;
+  config.controller = CubicConfig{};
+  Connection driven(config);
+  config.mirror = true;
+  Connection watched(config);
+  EXPECT_EQ(watched.session.congestion_window(), driven.session.congestion_window());
+  for (std::int64_t ms = 50; ms < 1000; ms += 10) {
+    driven.exchange(ms);
+    watched.session.mirror_window(driven.session.congestion_window());
+    watched.exchange(ms);
+    EXPECT_FALSE(driven.session.poll(at(ms)));
+    EXPECT_FALSE(watched.session.poll(at(ms)));  // nobody is asked
+  }
+  EXPECT_GT(watched.session.congestion_window(), kFull * 20);
+  ASSERT_EQ(watched.session.observation_number(), 9);
+  EXPECT_TRUE(std::ranges::equal(watched.session.observation(), driven.session.observation()));
+  EXPECT_EQ(watched.session.account().episode_return(), driven.session.account().episode_return());
+  EXPECT_FALSE(watched.session.pace());
+  EXPECT_THROW(driven.session.mirror_window(kFull), std::logic_error);
+}
+
+TEST(Session, AMirrorTakesNoActionsNoPaceAndNoGuard) {
+  SessionConfig config = guarded(GuardConfig{});
+  config.mirror = config.pacing.emplace(true);
+  Connection c(config);
+  c.exchange(50);
+  EXPECT_FALSE(c.session.pace());
+  EXPECT_EQ(c.session.guard(), nullptr);
+  EXPECT_FALSE(c.session.poll(at(100)));
+  EXPECT_FALSE(c.session.answer(at(110), kDouble));
+  EXPECT_EQ(c.session.congestion_window(), config.limits.initial());
+  config.random_actions = true;
+  EXPECT_THROW(Session{config}, std::invalid_argument);
 }
 
 TEST(Session, AsksOnceAWindowAndTheAnswerTakesEffectAtOnce) {

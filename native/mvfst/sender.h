@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/units.h"
+#include "congestion/mirrored.h"
 #include "host/session.h"
 #include "traffic/config.h"
 
@@ -34,17 +35,14 @@ class ConnectionError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// mvfst's own controllers; the session then only watches (SessionConfig::mirror).
-enum class MvfstScheme { kNewReno, kCubic, kCopa, kBbr, kBbr2 };
-
 struct SenderOptions {
   std::string host = "127.0.0.1";  // a numeric address, IPv4 or IPv6
   std::uint16_t port = 0;
-  std::string ca_file;                  // PEM: whom to trust; empty: anyone
+  std::string ca_file;                   // PEM: whom to trust; empty: anyone
   std::string server_name = "mvfst-rl";  // in the certificate
-  std::string qlog_folder;              // empty: no qlog
+  std::string qlog_folder;               // empty: no qlog
   AppConfig traffic = BulkApp{};
-  std::optional<MvfstScheme> scheme;  // none: the session's controller
+  std::optional<MvfstScheme> scheme;  // mvfst's own, and a session that mirrors it; none: the session's
   std::optional<bool> pacing;         // none: where the controller wants it
   ByteCount packet_size{1252};        // UDP payload
   WindowLimits window;                // of mvfst's own scheme
