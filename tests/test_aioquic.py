@@ -7,6 +7,7 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +21,7 @@ from aioquic.tls import Epoch
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mvfstrl._native import EmulatedPath
 from mvfstrl.config import compose, native_config
 from mvfstrl.realtime.certificates import SERVER_NAME, Certificate, certificate_in
 from mvfstrl.realtime.clock import Lateness, precise_loop
@@ -27,6 +29,7 @@ from mvfstrl.realtime.congestion import HostedCongestionControl, HostedPacer
 from mvfstrl.realtime.endpoints import sender_configuration
 from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.path import emulated_path, path_report
 from mvfstrl.realtime.policy import Floats, Step
 from mvfstrl.realtime.receiver import ReceiverProcess
 from mvfstrl.realtime.sender import connected_sender
@@ -137,6 +140,43 @@ def test_packets_flow_while_an_answer_is_outstanding(host: RealtimeHost) -> None
     assert report["skipped_observations"] >= 10
     assert report["flows"][0]["acked_packets"] > 100
     assert report["realtime"]["latencies_ms"] == []
+
+
+@pytest.mark.slow
+def test_a_connection_survives_ten_seconds_without_a_network(
+    host: RealtimeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths: list[EmulatedPath] = []
+
+    @contextmanager
+    def remembered(*given: Any, **named: Any) -> Iterator[EmulatedPath]:
+        with emulated_path(*given, **named) as path:
+            paths.append(path)
+            yield path
+
+    monkeypatch.setattr("mvfstrl.realtime.episode.emulated_path", remembered)
+    policy, stalled, delivered = Recorded(0), [], []
+
+    def progress(_: float) -> None:
+        (path,) = paths
+        delivered.append(path_report(path)["delivered_packets"])
+        if not stalled and delivered[-1] > 20:
+            path.stall(10_000)
+            stalled.append(len(delivered))
+
+    # Round trips of 57 ms and ACKs up to 25 ms late: a probe after 0.09 s, the next after twice as long;
+    # the seventh leaves after 11 s.
+    config = configured("env.delay_ms=27", "env.episode_ms=14500", "actions.initial_window_packets=2")
+    report = host.play_episode(config, seed=5, policy=policy, progress=progress)
+    flow, faults = report["flows"][0], report["realtime"]["faults"]
+    silent = stalled[0] + 2  # what was on its way has arrived
+    assert delivered[silent] == delivered[silent + 36]  # quarters of a second
+    assert delivered[-1] > delivered[silent] + 20
+    assert 6 <= flow["probe_timeouts"] <= 9
+    assert 4 <= faults["stalled"] <= 20
+    assert flow["lost_packets"] >= 1
+    assert len(policy.steps) > 120  # asked in every window, the empty ones too
+    assert report["skipped_observations"] < 5
 
 
 def test_logs_of_aioquic_and_of_the_links_are_kept(host: RealtimeHost, tmp_path: Path) -> None:
