@@ -39,7 +39,6 @@ struct SenderOptions {
   std::string host = "127.0.0.1";  // a numeric address, IPv4 or IPv6
   std::uint16_t port = 0;
   std::string ca_file;                   // PEM: whom to trust; empty: anyone
-  std::string server_name = "mvfst-rl";  // in the certificate
   std::string qlog_folder;               // empty: no qlog
   AppConfig traffic = BulkApp{};
   std::optional<MvfstScheme> scheme;  // mvfst's own, and a session that mirrors it; none: the session's
@@ -85,7 +84,7 @@ class MvfstSender {
   void wake();
   // Once a question.
   bool take_question(Question& question);
-  // To the latest question; takes effect on the connection's thread, as soon as that comes to it.
+  // To the question taken last; takes effect on the connection's thread, as soon as that comes to it.
   void answer(std::int32_t action);
   // Why the connection is over; none while it lasts. A transfer that has arrived whole is no such reason...
   std::optional<std::string> ended() const;

@@ -1,0 +1,388 @@
+#include "mvfst/sender.h"
+
+#include <folly/io/IOBuf.h>
+#include <folly/io/async/AsyncTimeout.h>
+#include <quic/client/QuicClientTransport.h>
+#include <quic/common/events/FollyQuicEventBase.h>
+#include <quic/common/events/HighResQuicTimer.h>
+#include <quic/common/udpsocket/FollyQuicAsyncUDPSocket.h>
+#include <quic/congestion_control/ServerCongestionControllerFactory.h>
+#include <quic/logging/FileQLogger.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "common/delay_histogram.h"
+#include "mvfst/controller.h"
+#include "mvfst/event_loop.h"
+#include "mvfst/settings.h"
+#include "mvfst/tls.h"
+#include "traffic/application.h"
+
+namespace mvfstrl {
+namespace {
+
+// Of mvfst's timers for losses: what its servers run on, whose constants virtual time mirrors.
+constexpr std::chrono::milliseconds kTick{10};
+constexpr std::chrono::microseconds kPacingTick{200};  // as the real runs that virtual time mirrors had it
+constexpr const char* kServerName = "mvfst-rl";       // no name is compared, but one has to be said
+constexpr std::int64_t kAhead = 64 * 1024;             // bytes that lie ready beyond the window
+constexpr std::uint64_t kOffloadBurst = 44;            // packets a system call and a turn of the loop
+
+quic::CongestionControlType type_of(MvfstScheme scheme) {
+  switch (scheme) {
+    case MvfstScheme::kNewReno:
+      return quic::CongestionControlType::NewReno;
+    case MvfstScheme::kCubic:
+      return quic::CongestionControlType::Cubic;
+    case MvfstScheme::kCopa:
+      return quic::CongestionControlType::Copa;
+    case MvfstScheme::kBbr:
+      return quic::CongestionControlType::BBR;
+    case MvfstScheme::kBbr2:
+      return quic::CongestionControlType::BBR2;
+  }
+  return quic::CongestionControlType::None;
+}
+
+bool paces(MvfstScheme scheme) { return scheme == MvfstScheme::kBbr || scheme == MvfstScheme::kBbr2; }
+
+std::string text_of(const quic::QuicError& error) {
+  const std::string code = quic::toString(error.code);
+  return error.message.empty() ? code : error.message + " (" + code + ")";
+}
+
+// A transport that can be told to write what it may.
+class Client final : public quic::QuicClientTransport {
+ public:
+  Client(const std::shared_ptr<quic::QuicEventBase>& loop, std::unique_ptr<quic::QuicAsyncUDPSocket> socket,
+         const std::shared_ptr<quic::ClientHandshakeFactory>& handshake)
+      : quic::QuicTransportBaseLite(loop, std::move(socket)),
+        quic::QuicClientTransport(loop, nullptr, handshake) {}
+  void write() { updateWriteLooper(true); }
+};
+
+}  // namespace
+
+// All but the mailbox belongs to the loop's thread.
+class MvfstSender::Connection final : public SessionHost,
+                                      public quic::CongestionControllerFactory,
+                                      public quic::QuicSocket::ConnectionSetupCallback,
+                                      public quic::QuicSocket::ConnectionCallback,
+                                      public quic::ByteEventCallback,
+                                      public folly::EventBase::LoopCallback {
+ public:
+  Connection(const SenderOptions& options, std::unique_ptr<Session> session)
+      : options_(options),
+        session_(std::move(session)),
+        handshake_(client_handshake(options.ca_file)),
+        application_(options.traffic, options.packet_size, TimePoint::zero(), Rng()),
+        block_(folly::IOBuf::create(kAhead)),
+        loop_("mvfstrl-sender", kTick) {
+    block_->append(kAhead);
+    std::fill_n(block_->writableData(), kAhead, std::uint8_t{0});
+    loop_.run([this] {
+      app_timer_ = std::make_unique<AppTimer>(*this, &loop_.base());
+      make_transport();
+    });
+  }
+  ~Connection() override {
+    loop_.run([this] { close(); });
+  }
+
+  void connect(Duration patience) {
+    loop_.run([this] { transport_->start(this, this); });
+    std::unique_lock lock(mutex_);
+    const bool in_time = changed_.wait_for(lock, nanoseconds(patience), [&] { return ready_ || ended_; });
+    const std::string where = "no QUIC connection to " + options_.host + " port " + std::to_string(options_.port);
+    if (ended_) throw ConnectionError(where + ": " + *ended_);
+    if (!in_time) throw ConnectionError(where + ": no answer for " + std::to_string(patience.ns() / 1'000'000) + " ms");
+  }
+
+  void start() {
+    loop_.run([this] {
+      if (controller_ == nullptr) return;  // it is over already
+      start_ = now();
+      session_->start(start_);
+      const auto stream = transport_->createUnidirectionalStream();
+      if (!stream.has_value()) return over("no stream: " + quic::toString(stream.error()));
+      stream_ = *stream;
+      controller_->drive();
+      top_up();
+    });
+  }
+
+  bool wait(Duration patience) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, nanoseconds(patience),
+                      [&] { return woken_ || question_ || ended_.has_value() || complete_; });
+    const bool any = woken_ || question_ || ended_.has_value() || complete_;
+    woken_ = false;
+    return any;
+  }
+  void wake() { tell([this] { woken_ = true; }); }
+
+  bool take_question(Question& question) {
+    const std::lock_guard lock(mutex_);
+    if (!question_) return false;
+    question = std::move(*question_);
+    question_.reset();
+    taken_ = question.number;
+    return true;
+  }
+  void answer(std::int32_t action) {
+    loop_.base().runInEventBaseThread([this, action, number = taken_] {
+      if (controller_ != nullptr && session_->running()) controller_->answer(action, number);
+    });
+  }
+
+  std::optional<std::string> ended() const {
+    const std::lock_guard lock(mutex_);
+    return ended_;
+  }
+  bool complete() const {
+    const std::lock_guard lock(mutex_);
+    return complete_;
+  }
+  SenderProgress progress() {
+    SenderProgress progress;
+    loop_.run([&] {
+      const ConnectionStats& stats = session_->ledger().stats();
+      progress = {.time = now() - start_,
+                  .bytes_acked = stats.bytes_acked,
+                  .congestion_window = session_->congestion_window(),
+                  .smoothed_rtt = session_->ledger().rtt().smoothed(),
+                  .packets_lost = stats.packets_lost};
+    });
+    return progress;
+  }
+  void finish() {
+    loop_.run([this] {
+      if (!session_->started()) session_->start(now());
+      end_ = now();
+      session_->finish(*end_, complete());
+      close();
+    });
+  }
+  const Session& session() const { return *session_; }
+  TimePoint session_now() {
+    TimePoint at;
+    loop_.run([&] { at = end_.value_or(now()); });
+    return at;
+  }
+  TimerLateness lateness() {
+    TimerLateness told;
+    loop_.run([&] { told = {late_.percentile(0.50), late_.percentile(0.99), latest_}; });
+    return told;
+  }
+
+ private:
+  static std::chrono::nanoseconds nanoseconds(Duration duration) {
+    return std::chrono::nanoseconds(duration.ns());
+  }
+  TimePoint now() const {
+    return TimePoint::zero() + Duration::from_ns((std::chrono::steady_clock::now() - zero_).count());
+  }
+  template <class F>
+  void tell(F&& change) {
+    {
+      const std::lock_guard lock(mutex_);
+      change();
+    }
+    changed_.notify_all();
+  }
+
+  void make_transport() {
+    const auto events = std::make_shared<quic::FollyQuicEventBase>(&loop_.base());
+    transport_ = std::make_shared<Client>(events, std::make_unique<quic::FollyQuicAsyncUDPSocket>(events),
+                                          handshake_);
+    transport_->addNewPeerAddress(quic::SocketAddress(options_.host, options_.port));
+    transport_->setHostname(kServerName);
+    transport_->setPacingTimer(std::make_shared<quic::HighResQuicTimer>(
+        &loop_.base(), quic::TransportSettings().pacingTimerResolution));
+    if (!options_.qlog_folder.empty()) {
+      transport_->setQLogger(std::make_shared<quic::FileQLogger>(
+          quic::VantagePoint::Client, quic::kHTTP3ProtocolType, options_.qlog_folder, false, true));
+    }
+    // The transport does not own what it is given: an empty deleter.
+    transport_->setCongestionControllerFactory(
+        std::shared_ptr<quic::CongestionControllerFactory>(this, [](auto*) {}));
+    transport_->setTransportSettings(settings());
+  }
+
+  quic::TransportSettings settings() const {
+    quic::TransportSettings settings = common_settings();
+    const bool wanted = options_.scheme ? paces(*options_.scheme) : session_->controller().wants_pacing();
+    settings.pacingEnabled = options_.pacing.value_or(wanted);
+    settings.pacingTickInterval = kPacingTick;
+    settings.defaultCongestionController =
+        options_.scheme ? type_of(*options_.scheme) : quic::CongestionControlType::Custom;
+    settings.initCwndInMss = static_cast<std::uint64_t>(options_.window.initial_packets);
+    settings.minCwndInMss = static_cast<std::uint64_t>(options_.window.minimum_packets);
+    settings.maxCwndInMss = static_cast<std::uint64_t>(options_.window.maximum_packets);
+    settings.connectUDP = true;
+    if (options_.segmentation_offload) {
+      settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
+      settings.maxBatchSize = kOffloadBurst;
+      settings.writeConnectionDataPacketsLimit = kOffloadBurst;
+    }
+    return settings;
+  }
+
+  std::unique_ptr<quic::CongestionController> makeCongestionController(
+      quic::QuicConnectionStateBase& connection, quic::CongestionControlType type) override {
+    std::unique_ptr<SessionController> made;
+    if (options_.scheme) {
+      auto own = quic::ServerCongestionControllerFactory().makeCongestionController(connection, type);
+      made = std::make_unique<WatchedController>(connection, std::move(own), session_, zero_, &loop_.base(), this);
+    } else {
+      made = std::make_unique<MvfstController>(connection, type, session_, zero_, &loop_.base(), this);
+    }
+    controller_ = made.get();
+    return made;
+  }
+
+  void close() {
+    controller_ = nullptr;
+    cancelLoopCallback();
+    app_timer_ = nullptr;
+    if (const auto transport = std::exchange(transport_, nullptr)) transport->closeNow(std::nullopt);
+  }
+  void over(const std::string& why) {
+    tell([&] {
+      if (!ended_) ended_ = why;
+    });
+  }
+
+  // Keeps more in the stream than the window can take, and no more: what lies there is sent even if the
+  // application falls silent.
+  void top_up() {
+    if (controller_ == nullptr || stream_ == kNoStream || !session_->running()) return;
+    application_.advance(TimePoint::zero() + (now() - start_));
+    const auto buffered = transport_->getStreamWriteBufferedBytes(stream_);
+    if (!buffered.has_value()) return;
+    ByteCount room = session_->congestion_window() + ByteCount(kAhead) -
+                     ByteCount(static_cast<std::int64_t>(*buffered));
+    if (!application_.unlimited()) room = std::min(room, application_.available());
+    while (room > ByteCount::zero()) {
+      const ByteCount part = std::min(room, ByteCount(kAhead));
+      room -= part;
+      application_.take(part);
+      write(part, application_.exhausted());
+    }
+    const TimePoint next = application_.next_event();
+    if (!next.is_never()) schedule(next);
+  }
+
+  void write(ByteCount bytes, bool last) {
+    auto data = block_->clone();
+    data->trimEnd(static_cast<std::size_t>(kAhead - bytes.value()));
+    const auto result = transport_->writeChain(stream_, std::move(data), last, last ? this : nullptr);
+    if (!result.has_value()) over("the stream takes no more: " + quic::toString(result.error()));
+  }
+
+  // One timer is enough: it comes to whatever is due, and is set again.
+  void schedule(TimePoint application_time) {
+    const Duration wait = application_time - TimePoint::zero() - (now() - start_);
+    app_timer_->due_in(std::max(wait, Duration::zero()));
+  }
+
+  // SessionHost
+  void on_question() override {
+    Question question{.observation = {session_->observation().begin(), session_->observation().end()},
+                      .step = session_->step(),
+                      .number = session_->observation_number()};
+    tell([&] { question_ = std::move(question); });
+  }
+  void on_event() override {
+    if (!isLoopCallbackScheduled()) loop_.base().runInLoop(this, true);
+  }
+  void on_window() override {
+    top_up();
+    if (transport_ != nullptr) transport_->write();
+  }
+  void on_timer(Duration late) override {
+    late_.add(late);
+    latest_ = std::max(latest_, late);
+  }
+  void runLoopCallback() noexcept override { top_up(); }
+
+  // mvfst's callbacks
+  void onTransportReady() noexcept override {
+    tell([this] { ready_ = true; });
+  }
+  void onConnectionSetupError(quic::QuicError error) noexcept override { over(text_of(error)); }
+  void onConnectionError(quic::QuicError error) noexcept override { over(text_of(error)); }
+  void onConnectionEnd() noexcept override { over("closed"); }
+  void onNewBidirectionalStream(quic::StreamId) noexcept override {}
+  void onNewUnidirectionalStream(quic::StreamId) noexcept override {}
+  void onStopSending(quic::StreamId, quic::ApplicationErrorCode) noexcept override {
+    over("the receiver wants no more");
+  }
+  // The last byte of a transfer has been acknowledged.
+  void onByteEvent(quic::ByteEvent) override {
+    tell([this] { complete_ = true; });
+  }
+  void onByteEventCanceled(quic::ByteEvent) override {}
+
+  class AppTimer final : public folly::AsyncTimeout {
+   public:
+    AppTimer(Connection& connection, folly::EventBase* loop)
+        : folly::AsyncTimeout(loop), connection_(connection) {}
+    void due_in(Duration wait) {
+      scheduleTimeoutHighRes(std::chrono::microseconds((wait.ns() + 999) / 1000));
+    }
+
+   private:
+    void timeoutExpired() noexcept override { connection_.top_up(); }
+    Connection& connection_;
+  };
+
+  static constexpr quic::StreamId kNoStream = ~quic::StreamId{0};
+
+  const SenderOptions options_;
+  const std::chrono::steady_clock::time_point zero_ = std::chrono::steady_clock::now();
+  std::shared_ptr<Session> session_;
+  std::shared_ptr<quic::ClientHandshakeFactory> handshake_;
+  Application application_;
+  std::unique_ptr<folly::IOBuf> block_;
+  SessionController* controller_ = nullptr;  // the transport's
+  quic::StreamId stream_ = kNoStream;
+  TimePoint start_;
+  std::optional<TimePoint> end_;
+  DelayHistogram late_;
+  Duration latest_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ready_ = false, woken_ = false, complete_ = false;
+  std::optional<std::string> ended_;
+  std::optional<Question> question_;
+  std::int64_t taken_ = 0;  // the number of the question taken last
+
+  EventLoop loop_;
+  std::unique_ptr<AppTimer> app_timer_;
+  std::shared_ptr<Client> transport_;
+};
+
+MvfstSender::MvfstSender(const SenderOptions& options, std::unique_ptr<Session> session)
+    : connection_(std::make_unique<Connection>(options, std::move(session))) {}
+MvfstSender::~MvfstSender() = default;
+void MvfstSender::connect(Duration patience) { connection_->connect(patience); }
+void MvfstSender::start() { connection_->start(); }
+bool MvfstSender::wait(Duration patience) { return connection_->wait(patience); }
+void MvfstSender::wake() { connection_->wake(); }
+bool MvfstSender::take_question(Question& question) { return connection_->take_question(question); }
+void MvfstSender::answer(std::int32_t action) { connection_->answer(action); }
+std::optional<std::string> MvfstSender::ended() const { return connection_->ended(); }
+bool MvfstSender::complete() const { return connection_->complete(); }
+SenderProgress MvfstSender::progress() const { return connection_->progress(); }
+void MvfstSender::finish() { connection_->finish(); }
+const Session& MvfstSender::session() const { return connection_->session(); }
+TimePoint MvfstSender::now() const { return connection_->session_now(); }
+TimerLateness MvfstSender::lateness() const { return connection_->lateness(); }
+
+}  // namespace mvfstrl
