@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/step_dict.h"
 #include "bindings/value.h"
 #include "environment/config_io.h"
 #include "environment/hosted_session.h"
@@ -62,22 +63,8 @@ class HostedConnection {
     return std::pair(pace->window.value(), pace->over.ns());
   }
 
-  py::array_t<float> observation() const {
-    const auto values = session_->observation();
-    return py::array_t<float>(static_cast<py::ssize_t>(values.size()), values.data());
-  }
-  py::dict step() const {
-    const StepResult& step = session_->step();
-    py::dict result;
-    result["reward"] = step.reward;
-    result["first"] = step.first;
-    result["terminated"] = step.terminated;
-    result["truncated"] = step.truncated;
-    result["skipped"] = step.skipped;
-    result["job"] = job_;
-    result["active"] = step.active;
-    return result;
-  }
+  py::array_t<float> observation() const { return observation_array(session_->observation()); }
+  py::dict step() const { return step_dict(session_->step(), job_); }
   bool answer(std::int64_t now, std::int32_t action, std::optional<std::int64_t> latency,
               std::optional<std::int64_t> number) {
     const auto waited = latency ? std::optional(Duration::from_ns(*latency)) : std::nullopt;

@@ -11,6 +11,9 @@ void bind_policy(pybind11::module_& module);
 void bind_local(pybind11::module_& module);
 void bind_host(pybind11::module_& module);
 void bind_emulator(pybind11::module_& module);
+#ifdef MVFSTRL_HAS_MVFST
+void bind_mvfst(pybind11::module_& module);
+#endif
 
 }  // namespace mvfstrl
 
@@ -24,4 +27,10 @@ PYBIND11_MODULE(_native, module) {
   mvfstrl::bind_local(module);
   mvfstrl::bind_host(module);
   mvfstrl::bind_emulator(module);
+#ifdef MVFSTRL_HAS_MVFST
+  mvfstrl::bind_mvfst(module);
+  module.attr("has_mvfst") = true;
+#else
+  module.attr("has_mvfst") = false;
+#endif
 }

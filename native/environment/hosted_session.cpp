@@ -17,16 +17,11 @@ std::size_t agent_number(const std::vector<FlowConfig>& flows, std::size_t flow)
   return static_cast<std::size_t>(std::find(agents.begin(), agents.end(), flow) - agents.begin());
 }
 
-std::optional<bool> forced(Pacing pacing) {
-  if (pacing == Pacing::kAuto) return std::nullopt;
-  return pacing == Pacing::kAlways;
-}
-
 SessionConfig session_config(const EnvironmentConfig& config, const HostedOptions& options) {
   SessionConfig session;
   session.guard = options.guard;
   session.fallback_limits = config.transport.window;
-  session.pacing = forced(config.transport.pacing);
+  session.pacing = forced_pacing(config.transport.pacing);
   session.observation = config.observation;
   session.actions = config.actions;
   session.reward = config.reward;
@@ -59,6 +54,11 @@ double share(std::uint64_t part, std::uint64_t whole) {
 }
 
 }  // namespace
+
+std::optional<bool> forced_pacing(Pacing pacing) {
+  if (pacing == Pacing::kAuto) return std::nullopt;
+  return pacing == Pacing::kAlways;
+}
 
 std::unique_ptr<Session> make_session(const EnvironmentConfig& config, const HostedOptions& options) {
   if (options.flow >= config.flows.size()) {

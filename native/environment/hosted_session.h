@@ -25,6 +25,9 @@ struct HostedOptions {
 // Throws std::invalid_argument naming the bad item.
 std::unique_ptr<Session> make_session(const EnvironmentConfig& config, const HostedOptions& options);
 
+// Whether packets are paced whatever the controller wants; none: as it wants.
+std::optional<bool> forced_pacing(Pacing pacing);
+
 // What is said of a connection that is over, or so far: the keys of a flow's report (environment/report.h)
 // that its sender can know, and a sender's own. Bytes are UDP payload.
 Value session_report(const Session& session, const FlowConfig& flow, std::size_t index, TimePoint now);

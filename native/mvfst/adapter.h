@@ -1,6 +1,6 @@
 // What mvfst tells a congestion controller (congestion_control/CongestionController.h), told to a session
-// (host/session.h). A template over mvfst's types, so that no header of mvfst's is needed here: tests drive it
-// with a fake connection.
+// (host/session.h). A template over mvfst's types, so that no header of mvfst's is needed here: tests drive
+// it with a fake connection.
 //
 // Only packets of the application's number space are the session's. Those of the handshake count in what is
 // writable, because mvfst's in-flight bytes hold them, and their round-trip times count too.

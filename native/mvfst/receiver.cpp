@@ -43,8 +43,12 @@ class Sink final : public quic::QuicSocket::ConnectionSetupCallback,
     if (const auto socket = std::exchange(socket_, nullptr)) socket->closeNow(std::nullopt);
   }
 
-  void onNewUnidirectionalStream(quic::StreamId id) noexcept override { (void)socket_->setReadCallback(id, this); }
-  void onNewBidirectionalStream(quic::StreamId id) noexcept override { (void)socket_->setReadCallback(id, this); }
+  void onNewUnidirectionalStream(quic::StreamId id) noexcept override {
+    (void)socket_->setReadCallback(id, this);
+  }
+  void onNewBidirectionalStream(quic::StreamId id) noexcept override {
+    (void)socket_->setReadCallback(id, this);
+  }
   void onStopSending(quic::StreamId, quic::ApplicationErrorCode) noexcept override {}
   void onConnectionEnd() noexcept override { over(); }
   void onConnectionError(quic::QuicError) noexcept override { over(); }

@@ -28,7 +28,7 @@ namespace {
 // Of mvfst's timers for losses: what its servers run on, whose constants virtual time mirrors.
 constexpr std::chrono::milliseconds kTick{10};
 constexpr std::chrono::microseconds kPacingTick{200};  // as the real runs that virtual time mirrors had it
-constexpr const char* kServerName = "mvfst-rl";       // no name is compared, but one has to be said
+constexpr const char* kServerName = "mvfst-rl";        // no name is compared, but one has to be said
 constexpr std::int64_t kAhead = 64 * 1024;             // bytes that lie ready beyond the window
 constexpr std::uint64_t kOffloadBurst = 44;            // packets a system call and a turn of the loop
 
@@ -97,9 +97,11 @@ class MvfstSender::Connection final : public SessionHost,
     loop_.run([this] { transport_->start(this, this); });
     std::unique_lock lock(mutex_);
     const bool in_time = changed_.wait_for(lock, nanoseconds(patience), [&] { return ready_ || ended_; });
-    const std::string where = "no QUIC connection to " + options_.host + " port " + std::to_string(options_.port);
+    const std::string where =
+        "no QUIC connection to " + options_.host + " port " + std::to_string(options_.port);
     if (ended_) throw ConnectionError(where + ": " + *ended_);
-    if (!in_time) throw ConnectionError(where + ": no answer for " + std::to_string(patience.ns() / 1'000'000) + " ms");
+    if (!in_time)
+      throw ConnectionError(where + ": no answer for " + std::to_string(patience.ns() / 1'000'000) + " ms");
   }
 
   void start() {
@@ -123,7 +125,9 @@ class MvfstSender::Connection final : public SessionHost,
     woken_ = false;
     return any;
   }
-  void wake() { tell([this] { woken_ = true; }); }
+  void wake() {
+    tell([this] { woken_ = true; });
+  }
 
   bool take_question(Question& question) {
     const std::lock_guard lock(mutex_);
@@ -197,8 +201,8 @@ class MvfstSender::Connection final : public SessionHost,
 
   void make_transport() {
     const auto events = std::make_shared<quic::FollyQuicEventBase>(&loop_.base());
-    transport_ = std::make_shared<Client>(events, std::make_unique<quic::FollyQuicAsyncUDPSocket>(events),
-                                          handshake_);
+    transport_ =
+        std::make_shared<Client>(events, std::make_unique<quic::FollyQuicAsyncUDPSocket>(events), handshake_);
     transport_->addNewPeerAddress(quic::SocketAddress(options_.host, options_.port));
     transport_->setHostname(kServerName);
     transport_->setPacingTimer(std::make_shared<quic::HighResQuicTimer>(
@@ -237,7 +241,8 @@ class MvfstSender::Connection final : public SessionHost,
     std::unique_ptr<SessionController> made;
     if (options_.scheme) {
       auto own = quic::ServerCongestionControllerFactory().makeCongestionController(connection, type);
-      made = std::make_unique<WatchedController>(connection, std::move(own), session_, zero_, &loop_.base(), this);
+      made = std::make_unique<WatchedController>(connection, std::move(own), session_, zero_, &loop_.base(),
+                                                 this);
     } else {
       made = std::make_unique<MvfstController>(connection, type, session_, zero_, &loop_.base(), this);
     }
@@ -264,8 +269,8 @@ class MvfstSender::Connection final : public SessionHost,
     application_.advance(TimePoint::zero() + (now() - start_));
     const auto buffered = transport_->getStreamWriteBufferedBytes(stream_);
     if (!buffered.has_value()) return;
-    ByteCount room = session_->congestion_window() + ByteCount(kAhead) -
-                     ByteCount(static_cast<std::int64_t>(*buffered));
+    ByteCount room =
+        session_->congestion_window() + ByteCount(kAhead) - ByteCount(static_cast<std::int64_t>(*buffered));
     if (!application_.unlimited()) room = std::min(room, application_.available());
     while (room > ByteCount::zero()) {
       const ByteCount part = std::min(room, ByteCount(kAhead));

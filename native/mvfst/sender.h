@@ -38,8 +38,8 @@ class ConnectionError : public std::runtime_error {
 struct SenderOptions {
   std::string host = "127.0.0.1";  // a numeric address, IPv4 or IPv6
   std::uint16_t port = 0;
-  std::string ca_file;                   // PEM: whom to trust; empty: anyone
-  std::string qlog_folder;               // empty: no qlog
+  std::string ca_file;      // PEM: whom to trust; empty: anyone
+  std::string qlog_folder;  // empty: no qlog
   AppConfig traffic = BulkApp{};
   std::optional<MvfstScheme> scheme;  // mvfst's own, and a session that mirrors it; none: the session's
   std::optional<bool> pacing;         // none: where the controller wants it

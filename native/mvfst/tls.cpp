@@ -86,8 +86,8 @@ std::unique_ptr<fizz::SelfCert> read_certificate(const std::string& certificate_
     check(fizz::openssl::CertUtils::makeSelfCert(made, error, certificate, key), error);
     return made;
   } catch (const std::exception& problem) {
-    throw ConnectionError(certificate_file + ", " + key_file + ": no certificate and its key (PEM): " +
-                          problem.what());
+    throw ConnectionError(certificate_file + ", " + key_file +
+                          ": no certificate and its key (PEM): " + problem.what());
   }
 }
 
