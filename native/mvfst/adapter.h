@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/units.h"
@@ -34,6 +35,9 @@ class MvfstAdapter {
     return zero_ + std::chrono::nanoseconds((at - TimePoint::zero()).ns());
   }
 
+  // What mvfst counts beside its events; before a window may close.
+  void refresh() { catch_up(totals()); }
+
   // onPacketSent: the packet is in the connection's totals already.
   template <class Packet>
   void packet_sent(const Packet& packet) {
@@ -57,7 +61,7 @@ class MvfstAdapter {
   // onPacketAckOrLoss. False: nothing of the session's was in it.
   template <class Ack, class Loss>
   bool ack_or_loss(const Ack* ack, const Loss* loss) {
-    catch_up(totals());
+    refresh();
     if (ack != nullptr) read_ack(*ack);
     if (loss != nullptr && !of_handshake(*loss)) {
       for (const auto& packet : loss->lostPacketDetails) session_.packet_lost(packet.packetNum);

@@ -33,6 +33,7 @@ void SessionController::sent(const quic::OutstandingPacketWrapper& packet) {
 }
 
 void SessionController::drive() {
+  adapter_.refresh();
   if (session_->poll(now()) && host_ != nullptr) host_->on_question();
   arm();
 }
