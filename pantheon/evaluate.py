@@ -104,10 +104,10 @@ def _report(
     print_comparison(summaries, normalised_scores(table), cfg.agent.name, console)
     lines = list(guard_lines(table))
     if cfg.realtime.host != "virtual":
-        from pantheon.realtime import late_lines, write_latencies
+        from pantheon.realtime import late_lines, replay_lines, write_latencies
 
         write_latencies(contents, folder)
-        lines += late_lines(table)
+        lines += late_lines(table) + replay_lines(table)
     for line in lines:
         console.print(line)
     console.print(f"results: {folder / 'results.parquet'}, figure: {folder / 'comparison.png'}")

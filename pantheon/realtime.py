@@ -68,12 +68,16 @@ class Workers:
                 worker.close()
 
     def play(
-        self, task: Task, answer: Callable[[Floats, Step], int] | None, progress: Callable[[float], None]
+        self,
+        task: Task,
+        answer: Callable[[Floats, Step], int] | None,
+        progress: Callable[[float], None],
+        lost: Callable[[str], None],
     ) -> dict[str, Any]:
         """On whichever is idle. One that failed is let go of."""
         worker = self._idle.get() or self._start()
         try:
-            report = worker.play(task, answer, progress)
+            report = worker.play(task, answer, progress, lost)
         except BaseException:
             self._idle.put(None)
             worker.close()
@@ -136,7 +140,7 @@ class RealtimeBenchmark(Benchmark):
         answer = None
         if policy is not None and not isinstance(policy, LocalPolicy | ServedPolicy):
             answer = _Answers(policy, cell.job)
-        report = self._workers.play(self._task(cell, seed), answer, share.reach)
+        report = self._workers.play(self._task(cell, seed), answer, share.reach, self._lost)
         share.done()
         name, scenario = cell.scheme.name, cell.scenario
         real = realtime_columns(report)
@@ -146,6 +150,10 @@ class RealtimeBenchmark(Benchmark):
             "fallbacks": fallbacks_of(report, name, scenario),
             LATENCIES: latencies_of(report, name, scenario),
         }
+
+    def _lost(self, problem: str) -> None:
+        server = self._cfg.realtime.server
+        self._console.print(f"the policy server at {server} is lost: waiting for one ({problem})")
 
     def _task(self, cell: Cell, seed: int) -> Task:
         policy, settings = cell.scheme.policy, self._cfg.realtime
@@ -203,6 +211,7 @@ def realtime_columns(report: dict[str, Any]) -> dict[str, Any]:
         "handshake_ms": real["handshake_ms"],
         "decision_latency_p50_ms": flow["decision_latency_p50_ms"],
         "decision_latency_p99_ms": flow["decision_latency_p99_ms"],
+        "replayed": real["replayed"],
     }
     return {column: values[column] for column in REALTIME}
 
@@ -215,6 +224,15 @@ def late_lines(table: pd.DataFrame) -> list[str]:
     worst = late["lateness_p99_ms"].max()
     line = f"late: the machine could not keep up in {len(late)} of {len(table)} episodes"
     return [f"{line} (its writes came up to {worst:.1f} ms late, p99): their delays are not the path's alone"]
+
+
+def replay_lines(table: pd.DataFrame) -> list[str]:
+    """How often a policy server was lost, a line for the reader."""
+    replays = table["replayed"].fillna(0) if "replayed" in table.columns else pd.Series(dtype=float)
+    if not replays.any():
+        return []
+    line = f"{int((replays > 0).sum())} of {len(table)} episodes were played again"
+    return [f"{line}: their policy server was lost (in all {int(replays.sum())} times)"]
 
 
 def write_latencies(contents: Iterable[dict[str, Any]], folder: Path) -> None:

@@ -35,6 +35,7 @@ REALTIME = (
     "handshake_ms",
     "decision_latency_p50_ms",
     "decision_latency_p99_ms",
+    "replayed",
 )
 """Further columns of episodes that were played in real time."""
 KEYS = ("scheme", "scenario", "seed", "flow")

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +28,6 @@ from pantheon.report.source import Source
 from pantheon.results import COLUMNS, REALTIME, ResultsError
 from pantheon.schemes import classic_scheme, schemes_of
 from tests.test_local import checkpoint
-from tests.tls_files import Files, files
-
-__all__ = ["files"]  # the fixture
 
 PATH = ["env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50", "tracker=none"]
 REAL = ["transport=aioquic", "mode=test", "test.anchors=false", "test.report=false", "test.runs=2", *PATH]
@@ -282,36 +275,6 @@ def test_sim2real_plays_both_and_writes_the_gap(tmp_path: Path) -> None:
     assert "virtual → real" in said.getvalue()
     assert "The same episodes in virtual time" in (out / "real/report/index.html").read_text()
     assert sim2real.main(["--checkpoint", str(tmp_path / "none"), "--out", str(out)]) == 2
-
-
-@contextmanager
-def policy_server(trained: Path, files: Files) -> Iterator[str]:
-    """The program; its address."""
-    command = [sys.executable, "-m", "mvfstrl.rpc.server", "--checkpoint", str(trained)]
-    command += ["--token-file", files.token, "--tls-cert", files.certificate, "--tls-key", files.key]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().removeprefix("listening on ").strip()
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
-
-
-def test_a_policy_server_answers_where_policy_is_rpc(tmp_path: Path, files: Files) -> None:
-    with policy_server(checkpoint(tmp_path / "trained"), files) as address:
-        asked = ["agent=impala", "policy=rpc", f"realtime.server={address}", "env.episode_ms=600"]
-        asked += [f"realtime.tls_ca={files.certificate}", "test.runs=1", "test.schemes=[fixed]"]
-        cfg = config(*asked, f"realtime.token_file={files.token}")
-        (scheme, *_) = schemes_of(cfg, RunDirectory(tmp_path))
-        assert scheme.policy == realtime.ServedPolicy(address)
-        table = table_of(cfg, tmp_path / "run")
-        with pytest.raises(RealtimeError, match="this server wants a token"):
-            table_of(config(*asked), tmp_path / "strangers")
-    mine = table[table["scheme"] == "impala"].iloc[0]
-    assert mine["steps"] >= 3
-    assert mine["decision_latency_p50_ms"] > 0
-    assert (tmp_path / "run" / realtime.LATENCY).is_file()
 
 
 def test_the_page_tells_of_the_machine_and_of_the_gap(tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 A sender shares its interpreter with nothing else: several connections at once are several processes, and a
 policy's arithmetic runs in the process that started them. Between the two goes a pipe of plain tuples:
 `Task`, then questions and answers, then ("done", report) or ("failed", text).
+
+An episode that a policy server answers has one server from its start to its end. Where that is lost, what it
+remembered of the connection is lost too: the episode is broken off, and played again when there is a server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from mvfstrl.rpc.client import RemotePolicy
 
 SERVER_S = 15.0  # until the policy server must have answered
+LOST_SERVER_S = 600.0  # until one that was lost must be back
+CHECK_S = 0.25  # how often it is looked for
 ENDED = (EOFError, OSError)  # what a pipe raises whose other end is gone
 
 
@@ -107,9 +114,11 @@ class WorkerProcess:
         task: Task,
         answer: Callable[[Floats, Step], int] | None = None,
         progress: Callable[[float], None] | None = None,
+        lost: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
         """The episode's report. `answer` is called for every question, `progress` with the part that is
-        over; what they raise goes through, and leaves a worker that is good for nothing but close()."""
+        over, `lost` when the policy server is, with the reason; what they raise goes through, and leaves a
+        worker that is good for nothing but close()."""
         try:
             self._pipe.send(task)
             while True:
@@ -120,6 +129,9 @@ class WorkerProcess:
                 elif kind == "progress":
                     if progress is not None:
                         progress(content[0])
+                elif kind == "lost":
+                    if lost is not None:
+                        lost(content[0])
                 elif kind == "failed":
                     raise RealtimeError(content[0])
                 else:
@@ -162,6 +174,10 @@ def _asking(server: RemoteServer, config: dict[str, Any]) -> RemotePolicy:
     return RemotePolicy(address, security, lambda welcome: seen, scenarios=list(server.scenarios))
 
 
+class _LostServerError(Exception):
+    pass
+
+
 class _Player:
     def __init__(self, host: RealtimeHost, pipe: Connection) -> None:
         self._host, self._pipe = host, pipe
@@ -169,31 +185,62 @@ class _Player:
         self._remotes: dict[RemoteServer, RemotePolicy] = {}
 
     def play(self, task: Task) -> None:
+        self._served: tuple[RemotePolicy, int] | None = None
+        """Who answers this episode, and on which of its streams."""
         try:
-            report = self._host.play_episode(
-                task.config,
-                seed=task.seed,
-                job=task.job,
-                policy=self._policy(task),
-                model=self._model(task.local),
-                guard=None if task.local is None else task.local.guard,
-                log=task.log,
-                qlog=task.qlog,
-                progress=self._progress,
-            )
+            report = self._played(task)
         except (MvfstrlError, ValueError) as error:
             self._pipe.send(("failed", str(error)))
         else:
             self._pipe.send(("done", report))
+
+    def _played(self, task: Task) -> dict[str, Any]:
+        """How often it had to be begun again is in the report: `replayed`."""
+        for replayed in itertools.count():
+            try:
+                report = self._host.play_episode(
+                    task.config,
+                    seed=task.seed,
+                    job=task.job,
+                    policy=self._policy(task),
+                    model=self._model(task.local),
+                    guard=None if task.local is None else task.local.guard,
+                    log=task.log,
+                    qlog=task.qlog,
+                    progress=self._progress,
+                )
+                self._check_server()
+            except _LostServerError as error:
+                self._pipe.send(("lost", str(error)))
+            else:
+                report["realtime"]["replayed"] = replayed
+                break
+        return report
 
     def close(self) -> None:
         for remote in self._remotes.values():
             remote.close()
 
     def _progress(self, part: float) -> None:
-        for remote in self._remotes.values():
-            remote.check()
+        self._check_server()
         self._pipe.send(("progress", part))
+
+    def _check_server(self) -> None:
+        if self._served is not None:
+            remote, session = self._served
+            remote.check()
+            if not remote.connected or remote.sessions != session:
+                raise _LostServerError(remote.problem)
+
+    def _await(self, remote: RemotePolicy) -> None:
+        """Until there is a server."""
+        end = time.monotonic() + LOST_SERVER_S
+        while not remote.connected:
+            remote.check()
+            if time.monotonic() > end:
+                raise RealtimeError(f"no policy server for {LOST_SERVER_S:g} s: {remote.problem}")
+            self._pipe.send(("progress", 0.0))  # whoever waits for us may have ended
+            time.sleep(CHECK_S)
 
     def _policy(self, task: Task) -> AskedPolicy | None:
         if not task.asks:
@@ -204,6 +251,8 @@ class _Player:
             self._remotes[task.remote] = _asking(task.remote, task.config)
         remote = self._remotes[task.remote]
         remote.wait_ready(SERVER_S)
+        self._await(remote)
+        self._served = remote, remote.sessions
         return remote
 
     def _model(self, local: LocalModel | None) -> Any:

@@ -263,6 +263,11 @@ class RemotePolicy:
         return self._link.connected
 
     @property
+    def problem(self) -> str:
+        """Why the latest stream broke; empty if none did."""
+        return self._link.problem
+
+    @property
     def sessions(self) -> int:
         """Streams that it has had; one, where none broke."""
         return self._link.sessions
