@@ -337,6 +337,69 @@ class HostedConnection:
         """What became of the connection so far: the keys of a flow's report that its sender can know, and a
         sender's own (native/environment/hosted_session.h)."""
 
+has_mvfst: bool
+"""Whether this build has the two classes below (docs/mvfst.md)."""
+
+class MvfstReceiver:
+    """A QUIC server of mvfst that takes all and keeps nothing, on a thread of its own
+    (native/mvfst/receiver.h). `qlog`: a folder for its connections' logs. Raises ConnectionError naming the
+    address or the file."""
+
+    def __init__(
+        self, certificate: str, key: str, *, host: str = "127.0.0.1", port: int = 0, qlog: str | None = None
+    ) -> None: ...
+    @property
+    def address(self) -> tuple[str, int]: ...
+    def totals(self) -> dict[str, int]:
+        """`{connections, open, received_bytes}` so far."""
+    def close(self) -> None: ...
+
+class MvfstSender:
+    """A QUIC client of mvfst that fills its path, on a thread of its own (native/mvfst/sender.h). `config`,
+    `seed`, `policy`, `job` and `guard` as `HostedConnection` takes them, of which flow 0 is played; `ca`: the
+    certificate to trust; `qlog`: a folder for mvfst's log. Calls from one thread, wake() from any; those that
+    wait let other threads run. Raises ConnectionError where there is no connection."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        seed: int = 0,
+        server: tuple[str, int],
+        ca: str,
+        policy: PolicyModel | None = None,
+        job: int = -1,
+        guard: dict[str, Any] | None = None,
+        qlog: str | None = None,
+    ) -> None: ...
+    def connect(self, patience_ms: float) -> None:
+        """Returns after the handshake."""
+    def start(self) -> None:
+        """The connection's time zero: data flows."""
+    def wait(self, patience_ms: float) -> bool:
+        """Until there is a question, the connection is over, or wake(); False: `patience_ms` ran out."""
+    def wake(self) -> None: ...
+    def take_question(self) -> tuple[NDArray[np.float32], dict[str, Any]] | None:
+        """Once: an observation and the step that it ends, as HostedConnection.step() has it."""
+    def answer(self, action: int) -> None:
+        """To the latest question; takes effect as soon as the connection's thread comes to it."""
+    @property
+    def ended(self) -> str | None:
+        """Why the connection is over; None while it lasts."""
+    @property
+    def complete(self) -> bool:
+        """Whether a transfer of fixed size has arrived whole."""
+    def finish(self) -> None:
+        """The last window closes; nothing is sent from then on. What follows is to be asked afterwards."""
+    @property
+    def observation(self) -> NDArray[np.float32]: ...
+    def step(self) -> dict[str, Any]: ...
+    def report(self) -> dict[str, Any]:
+        """As HostedConnection.report()."""
+    def lateness(self) -> dict[str, float]:
+        """How late its thread came to its timers: `{late_p50_ms, late_p99_ms, late_max_ms}`."""
+    def close(self) -> None: ...
+
 def play_local(
     config: dict[str, Any],
     policy: PolicyModel,

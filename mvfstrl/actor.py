@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from mvfstrl import _native
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.realtime.hosts import host_of
 from mvfstrl.realtime.policy import AskedPolicy
 from mvfstrl.rpc import actors_pb2 as messages
 from mvfstrl.rpc.client import RemotePolicy
@@ -63,9 +64,7 @@ class StoppedError(Exception):
 
 
 def realtime_player(play: dict[str, Any], folder: Path) -> contextlib.AbstractContextManager[Player]:
-    from mvfstrl.realtime.episode import RealtimeHost
-
-    return RealtimeHost(folder, packet_size=play["config"]["transport"]["window"]["packet_size_bytes"])
+    return host_of(play["host"], folder, play["config"]["transport"]["window"]["packet_size_bytes"])
 
 
 class Actor:

@@ -143,7 +143,7 @@ def remote_config(cfg: Config, agent: ImpalaConfig, native: dict[str, Any]) -> R
     actors = cfg.actors
     address = None if actors.listen is None else Address(actors.listen)
     return RemoteConfig(
-        play=json.dumps({"config": native}),
+        play=json.dumps({"host": cfg.realtime.host, "config": native}),
         spec_hash=observation_spec(native)["hash"],
         jobs=list(cfg.env.scenarios),
         weights=[scenario.weight for scenario in cfg.env.scenarios.values()],

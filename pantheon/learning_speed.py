@@ -31,9 +31,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from mvfstrl.agents.schemes import SCHEMES
 from mvfstrl.checkpoint import checkpoints_in
 from mvfstrl.config import Config, compose, config_folder
+from mvfstrl.config.native_config import CLASSIC
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.files import write_whole
 from pantheon.benchmark import Benchmark
@@ -44,7 +44,7 @@ from pantheon.results import frame, write_results
 if TYPE_CHECKING:
     from pantheon.schemes import Scheme
 
-CLASSICS = tuple(name for name in SCHEMES if name not in ("fixed", "random"))
+CLASSICS = tuple(name for name in CLASSIC if name != "fixed")
 GOAL_S = 180
 
 

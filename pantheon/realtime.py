@@ -49,8 +49,8 @@ def connections_at_once(cfg: Config) -> int:
 class Workers:
     """So many processes, started when first needed; a context manager."""
 
-    def __init__(self, folder: Path, packet_size: int, most: int) -> None:
-        self._start = partial(WorkerProcess, folder, packet_size)
+    def __init__(self, host: str, folder: Path, packet_size: int, most: int) -> None:
+        self._start = partial(WorkerProcess, host, folder, packet_size)
         self._idle: queue.SimpleQueue[WorkerProcess | None] = queue.SimpleQueue()
         for _ in range(most):
             self._idle.put(None)
@@ -97,7 +97,7 @@ class RealtimeBenchmark(Benchmark):
     def play(self, schemes: Sequence[Scheme]) -> None:
         packet_size = self._cfg.transport["window"]["packet_size_bytes"]
         folder = self._folder / CERTIFICATES
-        with Workers(folder, packet_size, self._threads()) as self._workers:
+        with Workers(self._cfg.realtime.host, folder, packet_size, self._threads()) as self._workers:
             super().play(schemes)
 
     def _threads(self) -> int:
@@ -132,7 +132,8 @@ class RealtimeBenchmark(Benchmark):
                 tasks.add(partial(self._play, cell, seed, share), partial(done, seed))
 
     def _key(self, cell: Cell) -> str:
-        real = [self._cfg.realtime.host, aioquic.__version__]
+        host = self._cfg.realtime.host
+        real = [host, aioquic.__version__] if host == "aioquic" else [host]
         return digest({"cell": cell.key(), "real": real})
 
     def _play(self, cell: Cell, seed: int, share: Share) -> dict[str, Any]:
@@ -203,11 +204,12 @@ def latencies_of(report: dict[str, Any], scheme: str, scenario: str) -> list[dic
 def realtime_columns(report: dict[str, Any]) -> dict[str, Any]:
     """What the machine did to an episode: a row's further columns."""
     real, flow = report["realtime"], report["flows"][0]
+    receiver = real["receiver_timers"] or {}
     values = {
         "late": real["late"],
         "lateness_p99_ms": real["lateness_p99_ms"],
         "sender_late_p99_ms": real["sender_timers"]["late_p99_ms"],
-        "receiver_late_p99_ms": real["receiver_timers"]["late_p99_ms"],
+        "receiver_late_p99_ms": receiver.get("late_p99_ms", float("nan")),
         "handshake_ms": real["handshake_ms"],
         "decision_latency_p50_ms": flow["decision_latency_p50_ms"],
         "decision_latency_p99_ms": flow["decision_latency_p99_ms"],

@@ -75,7 +75,7 @@ REFUSED = [
     (["test.qlog=true"], "test.qlog: is of virtual time"),
     (["env.flows=[{scheme: agent},{scheme: cubic}]"], "env.flows: a real connection"),
     (["env.cross_traffic=[{kind: constant, mbps: 1}]"], "env.flows: a real connection"),
-    (["env.app=on_off"], "env.app: real-time senders are bulk"),
+    (["env.app=on_off"], "env.app: aioquic's senders are bulk"),
 ]
 
 
@@ -187,7 +187,7 @@ def test_a_worker_asks_through_its_pipe_and_says_what_went_wrong(tmp_path: Path)
         seen.append((observation.copy(), step))
         return 0
 
-    worker = WorkerProcess(tmp_path, 1252)
+    worker = WorkerProcess("aioquic", tmp_path, 1252)
     try:
         parts: list[float] = []
         report = worker.play(Task(native, seed=2, job=4, asks=True), answer, parts.append)

@@ -92,7 +92,7 @@ def test_a_policy_server_that_stays_away_ends_the_test(monkeypatch: pytest.Monke
 
     said: list[tuple[str, float]] = []
     monkeypatch.setattr(worker, "LOST_SERVER_S", 0.6)
-    player = worker._Player(None, SimpleNamespace(send=said.append))  # type: ignore[arg-type]
+    player = worker._Player(None, SimpleNamespace(send=said.append), worker.PipedPolicy)  # type: ignore[arg-type]
     with pytest.raises(RealtimeError, match=r"no policy server for 0\.6 s: Connection refused"):
         player._await(Gone())  # type: ignore[arg-type]
     assert len(said) >= 2

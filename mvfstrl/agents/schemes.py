@@ -15,6 +15,10 @@ class SchemeConfig(AgentConfig):
     """`kind` and the knobs of the native controller of that kind."""
 
 
+MVFST_OWN = ("mvfst_newreno", "mvfst_cubic", "mvfst_copa", "mvfst_bbr", "mvfst_bbr2")
+"""mvfst's own controllers, which run in mvfst alone and have no knobs."""
+
+
 def _scheme(name: str) -> type[SchemeConfig]:
     controller = native(f"kinds.controller.{name}")
     return make_dataclass(
@@ -41,6 +45,7 @@ SCHEMES: dict[str, type[SchemeConfig]] = {
         "vegas",
         "ledbat",
         "random",
+        *MVFST_OWN,
     )
 }
 """By name: what `agent=` and `test.schemes` offer beside the learning agents. `fixed` is a window that never

@@ -87,7 +87,9 @@ def _check_remote(cfg: Config, actors: ActorsConfig) -> None:
 
     key = "actors.listen" if actors.realtime == 0 else "actors.realtime"
     if cfg.realtime.host == "virtual":
-        raise ConfigError(f"{key}: real-time actors need a real transport; add transport=aioquic")
+        raise ConfigError(
+            f"{key}: real-time actors need a real transport; add transport=aioquic or transport=mvfst"
+        )
     if cfg.deterministic:
         raise ConfigError(f"{key}: no two real-time episodes are alike; deterministic=true has none")
     if actors.listen is None:

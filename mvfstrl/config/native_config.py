@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mvfstrl.agents.base import AgentConfig
-from mvfstrl.agents.schemes import SCHEMES, SchemeConfig
+from mvfstrl.agents.schemes import MVFST_OWN, SCHEMES, SchemeConfig
 from mvfstrl.config.ranges import parse_range
 from mvfstrl.config.scenarios import native_scenario
 from mvfstrl.config.schema import ActionsConfig, Config, HistoryConfig
@@ -66,8 +66,8 @@ def native_guard(cfg: Config) -> dict[str, Any]:
     return asdict(cfg.guard) | {"fallback": of_kind("controller", key, knobs)}
 
 
-CLASSIC = tuple(name for name in SCHEMES if name != "random")
-"""The schemes that drive a connection without being asked."""
+CLASSIC = tuple(name for name in SCHEMES if name not in ("random", *MVFST_OWN))
+"""The schemes of ours that drive a connection without being asked."""
 
 AGENT = "agent"
 """The scheme of flows that the agent of the run drives, or the scheme under test."""
@@ -90,7 +90,7 @@ def _flow(key: str, given: Mapping[str, Any], cfg: Config, agent: AgentConfig) -
         flow["controller"] = controller(agent)
         flow["app"] = _app(f"{key}.app", given["app"]) if "app" in given else _app("env.app", cfg.env.app)
     else:
-        flow["controller"] = _classic(key, given, (AGENT, *SCHEMES))
+        flow["controller"] = _classic(key, given, (AGENT, "random", *CLASSIC))
         flow["app"] = _app(f"{key}.app", flow["app"])
     return flow
 

@@ -336,10 +336,10 @@ class GuardConfig:
 
 @dataclass
 class RealtimeConfig:
-    """Real QUIC over emulated paths (docs/realtime.md); transport=aioquic sets `host`."""
+    """Real QUIC over emulated paths (docs/realtime.md); transport=aioquic and transport=mvfst set `host`."""
 
     host: str = "virtual"
-    """Whose QUIC: virtual (the simulated endpoints, in virtual time) or aioquic."""
+    """Whose QUIC: virtual (the simulated endpoints, in virtual time), aioquic, or mvfst (docs/mvfst.md)."""
     server: str | None = None
     """policy=rpc: HOST:PORT (or unix:PATH) of the policy server."""
     token_file: str | None = None
@@ -349,7 +349,7 @@ class RealtimeConfig:
     parallel: int = 0
     """Connections at once; 0: half as many as cores, each with a sender's and a receiver's process."""
     qlog: bool = False
-    """Keeps aioquic's own qlog of every connection: `qlog/SCHEME/SCENARIO-SEED.qlog`."""
+    """Keeps the host's own qlog of every connection: `qlog/SCHEME/SCENARIO-SEED.qlog`."""
     log_links: bool = False
     """Keeps mahimahi logs of every path: `links/SCHEME/SCENARIO-SEED.uplink.log`, `.downlink.log`."""
 

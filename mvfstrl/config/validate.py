@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mvfstrl.agents.impala import config as impala
-from mvfstrl.agents.schemes import SCHEMES
+from mvfstrl.agents.schemes import MVFST_OWN, SCHEMES
 from mvfstrl.config.actors import check_actors
 from mvfstrl.config.native_config import native_config, native_guard
 from mvfstrl.config.schema import Config, Mode, RealtimeConfig
@@ -122,7 +122,7 @@ def _check_local(cfg: Config) -> None:
         raise ConfigError("test.shuffle_observations: mode=test plays it, mode=test_local does not")
 
 
-HOSTS = ("virtual", "aioquic")
+HOSTS = ("virtual", "aioquic", "mvfst")
 ASKED = ("direct", "rpc", "local")
 
 
@@ -131,26 +131,41 @@ def _check_realtime(cfg: Config) -> None:
         if value not in known:
             raise ConfigError(f"{key}: must be one of {', '.join(known)}, got {value!r}{_near(value, known)}")
     _need(cfg.realtime.parallel >= 0, "realtime.parallel", "0 (chosen) or more", cfg.realtime.parallel)
-    if cfg.realtime.host == "virtual":
+    _check_mvfst(cfg)
+    host = cfg.realtime.host
+    if host == "virtual":
         for key, given in (
             ("policy", cfg.policy != "direct"),
             ("realtime.qlog", cfg.realtime.qlog),
             ("realtime.log_links", cfg.realtime.log_links),
         ):
             if given:
-                raise ConfigError(f"{key}: is for real time; add transport=aioquic")
+                raise ConfigError(f"{key}: is for real time; add transport=aioquic or transport=mvfst")
         return
     if cfg.policy == "rpc":
         _check_server(cfg.realtime)
     if cfg.test.shuffle_observations:
-        raise ConfigError("test.shuffle_observations: is of virtual time; leave out transport=aioquic")
+        raise ConfigError(f"test.shuffle_observations: is of virtual time; leave out transport={host}")
     if cfg.test.qlog:
-        raise ConfigError("test.qlog: is of virtual time; realtime.qlog=true keeps aioquic's own")
+        raise ConfigError(f"test.qlog: is of virtual time; realtime.qlog=true keeps {host}'s own")
     native = native_config(cfg)
     if len(native["flows"]) > 1 or native["cross_traffic"]:
-        raise ConfigError("env.flows: a real connection has its path to itself; leave out transport=aioquic")
-    if native["flows"][0]["app"]["kind"] != "bulk":
-        raise ConfigError(f"env.app: real-time senders are bulk, got {native['flows'][0]['app']['kind']}")
+        raise ConfigError(f"env.flows: a real connection has its path to itself; leave out transport={host}")
+    kind = native["flows"][0]["app"]["kind"]
+    if host == "aioquic" and kind != "bulk":
+        raise ConfigError(f"env.app: aioquic's senders are bulk, got {kind}; transport=mvfst has others")
+
+
+def _check_mvfst(cfg: Config) -> None:
+    if cfg.realtime.host == "mvfst":
+        from mvfstrl.realtime.hosts import require_mvfst
+
+        require_mvfst("realtime.host")
+        return
+    for key, names in (("agent", [cfg.agent.name]), ("test.schemes", cfg.test.schemes)):
+        for name in names:
+            if name in MVFST_OWN:
+                raise ConfigError(f"{key}: {name} runs inside mvfst alone; add transport=mvfst")
 
 
 def _check_server(realtime: RealtimeConfig) -> None:
@@ -221,8 +236,9 @@ def _check_native(cfg: Config) -> None:
     """The core parses the same dictionary again and reads the traces; its word is final."""
     from mvfstrl._native import VectorEnvironment
 
+    agent = SCHEMES["newreno"]() if cfg.agent.name in MVFST_OWN else cfg.agent
     try:
-        VectorEnvironment(native_config(cfg), num_envs=1).close()
+        VectorEnvironment(native_config(cfg, agent), num_envs=1).close()
     except ValueError as error:
         raise ConfigError(_user_key(str(error), list(cfg.env.scenarios))) from error
 

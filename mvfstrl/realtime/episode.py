@@ -1,16 +1,10 @@
-"""One real-time episode: a path, a connection over it, and a report as virtual time would give it.
-
-Delays, losses and rates are the path's, in its own time; steps, rewards and what the sender saw are the
-hosted connection's. What the machine added to either (late timers, late writes) is told beside them.
-"""
+"""aioquic's real-time episodes: a path, a connection over it, and a report as virtual time would give it."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +15,7 @@ from mvfstrl.realtime.certificates import certificate_in
 from mvfstrl.realtime.clock import precise_loop
 from mvfstrl.realtime.endpoints import sender_configuration
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import PROGRESS_S, Played, Progress, episode_report, settled_memory
 from mvfstrl.realtime.path import emulated_path, path_report
 from mvfstrl.realtime.receiver import ReceiverProcess
 from mvfstrl.realtime.sender import Sender, connected_sender
@@ -28,10 +23,6 @@ from mvfstrl.realtime.sender import Sender, connected_sender
 if TYPE_CHECKING:
     from mvfstrl._native import EmulatedPath, PolicyModel
     from mvfstrl.realtime.policy import AskedPolicy
-
-PROGRESS_S = 0.25
-Progress = Callable[[float], None]
-"""Told every quarter of a second which part of the episode is over; may raise to stop it."""
 
 
 class RealtimeHost:
@@ -70,13 +61,7 @@ class RealtimeHost:
         qlog: Path | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """The report of this episode of `config`, a native configuration: as
-        `VectorEnvironment.drain_episodes` gives it, with `realtime` beside it.
-
-        Flow 0 is driven by its classic controller, by `policy`, which is asked, or by `model`, an exported
-        policy under `guard` that knows the scenario as `job`. `log`: where the path writes its links' logs;
-        `qlog`: where aioquic's log goes.
-        """
+        """As `Host.play_episode`; `qlog`: where aioquic's log goes."""
         from mvfstrl._native import HostedConnection
 
         hosted = HostedConnection(config, seed=seed, policy=model, job=job, guard=guard)
@@ -87,13 +72,12 @@ class RealtimeHost:
                 config, server=server, seed=seed, scenario=scenario, log=log, emulator=self._emulator
             ) as path,
             closing(precise_loop()) as loop,
-            _settled_memory(),
+            settled_memory(),
         ):
             played = loop.run_until_complete(self._play(path, hosted, length_s, policy, logger, progress))
         if qlog is not None and logger is not None:
             _keep(logger, qlog)
-        played["receiver"] = self._receiver.report()
-        return _report(config, seed, path, hosted, played)
+        return episode_report(config, seed, path.scenario, played)
 
     async def _play(
         self,
@@ -103,7 +87,7 @@ class RealtimeHost:
         policy: AskedPolicy | None,
         logger: QuicLogger | None,
         progress: Progress | None,
-    ) -> dict[str, Any]:
+    ) -> Played:
         loop = asyncio.get_running_loop()
         configuration = sender_configuration(self._certificate.certificate, self._packet_size, logger)
         zero = loop.time()
@@ -114,27 +98,16 @@ class RealtimeHost:
             sender.drive(hosted, policy, began)
             await _until(zero + length_s, zero, length_s, sender, progress)
             sender.stop()
-            told = {
-                "path": path_report(path),
-                "sender": hosted.report(sender.now_ns()),
-                "handshake_ms": 1000.0 * (began - zero),
-                "latencies_ms": sender.latencies_ms,
-                "timers": sender.lateness.take(),
-            }
+            return Played(
+                path_report(path),
+                hosted.report(sender.now_ns()),
+                1000.0 * (began - zero),
+                sender.latencies_ms,
+                sender.lateness.take(),
+                self._receiver.report(),
+            )
         finally:
             sender.leave()
-        return told
-
-
-@contextmanager
-def _settled_memory() -> Iterator[None]:
-    """A collection over all that was imported takes longer than packets may wait."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 async def _until(end: float, zero: float, length_s: float, sender: Sender, progress: Progress | None) -> None:
@@ -150,46 +123,3 @@ async def _until(end: float, zero: float, length_s: float, sender: Sender, progr
 def _keep(logger: QuicLogger, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(logger.to_dict()))
-
-
-# What a path knows of a flow; the rest of its report is the sender's.
-LINK = (
-    "throughput_mbps", "utilisation", "delay_mean_ms", "delay_p50_ms", "delay_p95_ms", "queue_delay_mean_ms",
-    "queue_delay_p50_ms", "queue_delay_p95_ms", "loss", "queue_loss", "sent_packets", "delivered_packets",
-    "queue_drops", "random_losses", "in_flight_packets",
-)  # fmt: skip
-FAULTS = ("stalled", "oversized", "overflow", "overruns", "unsent", "unaddressed")
-
-
-def _report(
-    config: dict[str, Any], seed: int, path: EmulatedPath, hosted: Any, played: dict[str, Any]
-) -> dict[str, Any]:
-    """In the form of an EpisodeReport (native/environment/report.h)."""
-    links, sender = played["path"], played["sender"]
-    flow = {**sender, **{name: links[name] for name in LINK}, "flow": 0}
-    names = [scenario["name"] for scenario in config["scenarios"]]
-    return {
-        "env": 0,
-        "episode": 0,
-        "seed": seed,
-        "scenario_index": names.index(path.scenario),
-        "scenario": path.scenario,
-        "steps": sender["steps"],
-        "return": sender["return"],
-        "return_terms": sender["return_terms"],
-        "skipped_observations": sender["skipped_observations"],
-        "terminated": sender["terminated"],
-        "length_ms": links["length_ms"],
-        "flows": [flow],
-        "cross_traffic": [],
-        "realtime": {
-            "late": links["late"],
-            **{f"lateness_{part}_ms": links[f"lateness_{part}_ms"] for part in ("p50", "p99", "max")},
-            "faults": {name: links[name] for name in FAULTS},
-            "acks": links["acks"],
-            "handshake_ms": played["handshake_ms"],
-            "sender_timers": played["timers"],
-            "receiver_timers": played["receiver"],
-            "latencies_ms": played["latencies_ms"],
-        },
-    }

@@ -16,6 +16,7 @@ from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from mvfstrl.realtime.clock import Lateness, udp_socket
 from mvfstrl.realtime.congestion import NANOSECONDS, HostedRecovery, host_recovery
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import HANDSHAKE_S
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mvfstrl._native import HostedConnection
     from mvfstrl.realtime.policy import AskedPolicy, Step
 
-HANDSHAKE_S = 20.0
 CHUNK = bytes(256 * 1024)
 """What the application hands over at a time."""
 ENOUGH = 4 * len(CHUNK)

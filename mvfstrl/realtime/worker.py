@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
+import queue
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvfstrl.errors import MvfstrlError
-from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import Host, host_of
 from mvfstrl.realtime.policy import AskedPolicy, Floats, Step
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class Task:
 
 
 class PipedPolicy:
-    """An `AskedPolicy` whose answers come through a pipe."""
+    """An `AskedPolicy` whose answers come through a pipe; for a connection on an event loop."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -99,13 +101,64 @@ class PipedPolicy:
         self._open = 0
 
 
+class WaitingPolicy:
+    """The same for a connection without one: a thread waits for the answers."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._open = 0
+        self._expected: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """An entry an answer to wait for; False: no more."""
+        self._answers: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=self._wait, args=(wake,), name="answers", daemon=True)
+        self._thread.start()
+
+    def ask(self, observation: Floats, step: Step) -> None:
+        self._open += 1
+        self._pipe.send(("ask", observation.tobytes(), step))
+        self._expected.put(True)
+
+    def poll(self) -> int | None:
+        try:
+            return self._take(block=False)
+        except queue.Empty:
+            return None
+
+    def end(self, observation: Floats, step: Step) -> None:
+        assert self._thread is not None
+        while self._open:  # void, but not to be taken for the next episode's
+            self._take(block=True)
+        self._expected.put(False)
+        self._thread.join()
+
+    def _take(self, *, block: bool) -> int:
+        answer = self._answers.get(block)
+        self._open -= 1
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _wait(self, wake: Callable[[], None]) -> None:
+        while self._expected.get():
+            try:
+                self._answers.put(int(self._pipe.recv()))
+            except ENDED as error:
+                self._answers.put(error)
+                self._expected.put(False)
+            wake()
+
+
 class WorkerProcess:
     """The other process, as its starter sees it."""
 
-    def __init__(self, folder: Path, packet_size: int) -> None:
+    def __init__(self, host: str, folder: Path, packet_size: int) -> None:
+        """`host`: as `realtime.host`."""
         spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=work, args=(theirs, folder, packet_size))
+        self._process = spawn.Process(target=work, args=(theirs, host, folder, packet_size))
         self._process.start()
         theirs.close()
 
@@ -148,11 +201,11 @@ class WorkerProcess:
         self._process.join()
 
 
-def work(pipe: Connection, folder: Path, packet_size: int) -> None:
+def work(pipe: Connection, name: str, folder: Path, packet_size: int) -> None:
     """The worker's life: episodes until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
-    with RealtimeHost(folder, packet_size=packet_size) as host:
-        player = _Player(host, pipe)
+    with host_of(name, folder, packet_size) as host:
+        player = _Player(host, pipe, PipedPolicy if name == "aioquic" else WaitingPolicy)
         try:
             while True:
                 player.play(pipe.recv())
@@ -179,8 +232,10 @@ class _LostServerError(Exception):
 
 
 class _Player:
-    def __init__(self, host: RealtimeHost, pipe: Connection) -> None:
-        self._host, self._pipe = host, pipe
+    def __init__(
+        self, host: Host, pipe: Connection, make_policy: Callable[[Connection], AskedPolicy]
+    ) -> None:
+        self._host, self._pipe, self._make_policy = host, pipe, make_policy
         self._models: dict[str, Any] = {}
         self._remotes: dict[RemoteServer, RemotePolicy] = {}
 
@@ -246,7 +301,7 @@ class _Player:
         if not task.asks:
             return None
         if task.remote is None:
-            return PipedPolicy(self._pipe)
+            return self._make_policy(self._pipe)
         if task.remote not in self._remotes:
             self._remotes[task.remote] = _asking(task.remote, task.config)
         remote = self._remotes[task.remote]
