@@ -51,10 +51,7 @@ Environment::Environment(const EnvironmentShared& shared) : shared_(shared) {
 }
 
 WindowLimits agent_limits(const EnvironmentConfig& config) {
-  return {.packet_size = config.transport.window.packet_size,
-          .initial_packets = config.actions.initial_window_packets,
-          .minimum_packets = config.actions.min_window_packets,
-          .maximum_packets = config.actions.max_window_packets};
+  return window_limits(config.actions, config.transport.window.packet_size);
 }
 
 TimePoint Environment::grid_start() const {

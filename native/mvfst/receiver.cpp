@@ -3,12 +3,18 @@
 #include <quic/api/QuicSocket.h>
 #include <quic/logging/FileQLogger.h>
 #include <quic/server/QuicServer.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "mvfst/address.h"
 #include "mvfst/event_loop.h"
 #include "mvfst/sender.h"
 #include "mvfst/settings.h"
@@ -20,6 +26,7 @@ namespace {
 // Of mvfst's timers for ACKs (kDefaultTimerTick of its clients): a server's own loop has 10 ms, and the real
 // runs that virtual time mirrors had a client for a receiver.
 constexpr std::chrono::milliseconds kTick{1};
+constexpr int kSocketBuffer = 4 << 20;  // bytes asked for; the system may grant fewer
 
 struct Totals {
   std::atomic<std::uint64_t> connections{0}, open{0};
@@ -72,6 +79,30 @@ class Sink final : public quic::QuicSocket::ConnectionSetupCallback,
   bool over_ = false;
 };
 
+// Listens, and is given away as a copy.
+class BoundSocket {
+ public:
+  explicit BoundSocket(const quic::SocketAddress& address)
+      : descriptor_(::socket(address.getFamily(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+    sockaddr_storage storage{};
+    const socklen_t size = address.getAddress(&storage);
+    const int wanted = kSocketBuffer;
+    if (descriptor_ >= 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
+    if (descriptor_ >= 0 && ::bind(descriptor_, reinterpret_cast<sockaddr*>(&storage), size) == 0) return;
+    const std::string why = std::generic_category().message(errno);
+    if (descriptor_ >= 0) ::close(descriptor_);
+    throw ConnectionError("cannot listen on " + address.describe() + ": " + why);
+  }
+  BoundSocket(const BoundSocket&) = delete;
+  BoundSocket& operator=(const BoundSocket&) = delete;
+  ~BoundSocket() { ::close(descriptor_); }
+
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
 class SinkFactory final : public quic::QuicServerTransportFactory {
  public:
   SinkFactory(Totals& totals, std::string qlog_folder)
@@ -115,16 +146,13 @@ class MvfstReceiver::Server {
     factory_ = factory.get();
     server_->setQuicServerTransportFactory(std::move(factory));
     server_->setFizzContext(context);
-    const std::string where = options.host + " port " + std::to_string(options.port);
-    try {
-      server_->initialize(quic::SocketAddress(options.host, options.port), {&loop_.base()}, true);
-      server_->start();
-      server_->waitUntilInitialized();
-      port_ = server_->getAddress().getPort();
-    } catch (const std::exception& error) {
-      stop();
-      throw ConnectionError("cannot listen on " + where + ": " + error.what());
-    }
+    const quic::SocketAddress address = numeric_address(options.host, options.port);
+    const BoundSocket socket(address);  // mvfst would end the process where it cannot bind
+    server_->setListeningFDs({socket.descriptor()});
+    server_->initialize(address, {&loop_.base()}, true);
+    server_->start();
+    server_->waitUntilInitialized();
+    port_ = server_->getAddress().getPort();
   }
   ~Server() { stop(); }
 

@@ -10,11 +10,11 @@
 namespace mvfstrl {
 
 struct ReceiverOptions {
-  std::string host = "127.0.0.1";  // to listen on: a numeric address, IPv4 or IPv6
-  std::uint16_t port = 0;          // 0: a free one
-  std::string certificate_file;    // PEM; empty, as the key: one is made, which nobody else has
-  std::string key_file;
-  std::string qlog_folder;  // empty: no qlog
+  std::string host = "127.0.0.1";     // to listen on: a numeric address, IPv4 or IPv6
+  std::uint16_t port = 0;             // 0: a free one
+  std::string certificate_file = {};  // PEM; empty, as the key: one is made, which nobody else has
+  std::string key_file = {};
+  std::string qlog_folder = {};  // empty: no qlog
 };
 
 struct ReceiverTotals {

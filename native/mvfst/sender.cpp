@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "common/delay_histogram.h"
+#include "mvfst/address.h"
 #include "mvfst/controller.h"
 #include "mvfst/event_loop.h"
 #include "mvfst/settings.h"
@@ -77,6 +78,7 @@ class MvfstSender::Connection final : public SessionHost,
  public:
   Connection(const SenderOptions& options, std::unique_ptr<Session> session)
       : options_(options),
+        peer_(numeric_address(options.host, options.port)),
         session_(std::move(session)),
         handshake_(client_handshake(options.ca_file)),
         application_(options.traffic, options.packet_size, TimePoint::zero(), Rng()),
@@ -166,7 +168,9 @@ class MvfstSender::Connection final : public SessionHost,
   void finish() {
     loop_.run([this] {
       if (!session_->started()) session_->start(now());
+      if (end_) return;
       end_ = now();
+      counts_ = counts();
       session_->finish(*end_, complete());
       close();
     });
@@ -177,6 +181,7 @@ class MvfstSender::Connection final : public SessionHost,
     loop_.run([&] { at = end_.value_or(now()); });
     return at;
   }
+  TransportCounts transport_counts() const { return counts_; }
   TimerLateness lateness() {
     TimerLateness told;
     loop_.run([&] { told = {late_.percentile(0.50), late_.percentile(0.99), latest_}; });
@@ -203,7 +208,7 @@ class MvfstSender::Connection final : public SessionHost,
     const auto events = std::make_shared<quic::FollyQuicEventBase>(&loop_.base());
     transport_ =
         std::make_shared<Client>(events, std::make_unique<quic::FollyQuicAsyncUDPSocket>(events), handshake_);
-    transport_->addNewPeerAddress(quic::SocketAddress(options_.host, options_.port));
+    transport_->addNewPeerAddress(peer_);
     transport_->setHostname(kServerName);
     transport_->setPacingTimer(std::make_shared<quic::HighResQuicTimer>(
         &loop_.base(), quic::TransportSettings().pacingTimerResolution));
@@ -250,13 +255,36 @@ class MvfstSender::Connection final : public SessionHost,
     return made;
   }
 
+  TransportCounts counts() const {
+    if (transport_ == nullptr) return {};
+    const auto info = transport_->getTransportInfo();
+    const auto bytes = [](std::uint64_t value) { return ByteCount(static_cast<std::int64_t>(value)); };
+    const auto time = [](std::chrono::microseconds value) { return Duration::from_us(value.count()); };
+    return {.packets_sent = info.totalPacketsSent,
+            .packets_lost = info.totalPacketsMarkedLost,
+            .packets_spuriously_lost = info.totalPacketsSpuriouslyMarkedLost,
+            .probe_timeouts = info.totalPTOCount,
+            .bytes_sent = bytes(info.bytesSent),
+            .bytes_acked = bytes(info.bytesAcked),
+            .bytes_received = bytes(info.bytesRecvd),
+            .stream_bytes_retransmitted = bytes(info.totalStreamBytesSent - info.totalNewStreamBytesSent),
+            .smoothed_rtt = time(info.srtt),
+            .rtt_variation = time(info.rttvar),
+            .latest_rtt = time(info.lrtt),
+            .min_rtt = time(info.maybeMinRtt.value_or(std::chrono::microseconds(0))),
+            .bytes_in_flight = bytes(info.bytesInFlight),
+            .congestion_window = bytes(info.congestionWindow)};
+  }
+
   void close() {
+    closing_ = true;
     controller_ = nullptr;
     cancelLoopCallback();
     app_timer_ = nullptr;
     if (const auto transport = std::exchange(transport_, nullptr)) transport->closeNow(std::nullopt);
   }
   void over(const std::string& why) {
+    if (closing_) return;
     tell([&] {
       if (!ended_) ended_ = why;
     });
@@ -349,6 +377,7 @@ class MvfstSender::Connection final : public SessionHost,
   static constexpr quic::StreamId kNoStream = ~quic::StreamId{0};
 
   const SenderOptions options_;
+  const quic::SocketAddress peer_;
   const std::chrono::steady_clock::time_point zero_ = std::chrono::steady_clock::now();
   std::shared_ptr<Session> session_;
   std::shared_ptr<quic::ClientHandshakeFactory> handshake_;
@@ -356,8 +385,10 @@ class MvfstSender::Connection final : public SessionHost,
   std::unique_ptr<folly::IOBuf> block_;
   SessionController* controller_ = nullptr;  // the transport's
   quic::StreamId stream_ = kNoStream;
+  bool closing_ = false;
   TimePoint start_;
   std::optional<TimePoint> end_;
+  TransportCounts counts_;
   DelayHistogram late_;
   Duration latest_;
 
@@ -388,6 +419,7 @@ SenderProgress MvfstSender::progress() const { return connection_->progress(); }
 void MvfstSender::finish() { connection_->finish(); }
 const Session& MvfstSender::session() const { return connection_->session(); }
 TimePoint MvfstSender::now() const { return connection_->session_now(); }
+TransportCounts MvfstSender::transport_counts() const { return connection_->transport_counts(); }
 TimerLateness MvfstSender::lateness() const { return connection_->lateness(); }
 
 }  // namespace mvfstrl

@@ -63,6 +63,14 @@ struct SenderProgress {
   std::uint64_t packets_lost = 0;
 };
 
+// What mvfst itself has counted on the whole connection, the handshake included.
+struct TransportCounts {
+  std::uint64_t packets_sent = 0, packets_lost = 0, packets_spuriously_lost = 0, probe_timeouts = 0;
+  ByteCount bytes_sent, bytes_acked, bytes_received, stream_bytes_retransmitted;
+  Duration smoothed_rtt, rtt_variation, latest_rtt, min_rtt;
+  ByteCount bytes_in_flight, congestion_window;
+};
+
 // How late the thread came to its timers.
 struct TimerLateness {
   Duration p50, p99, max;
@@ -96,6 +104,7 @@ class MvfstSender {
   // After finish(): how it went, until finish().
   const Session& session() const;
   TimePoint now() const;  // session time; stands still after finish()
+  TransportCounts transport_counts() const;
   TimerLateness lateness() const;
 
  private:

@@ -7,6 +7,7 @@
 #include <fizz/protocol/clock/SystemClock.h>
 #include <fizz/server/DefaultCertManager.h>
 #include <fizz/util/Status.h>
+#include <folly/ssl/OpenSSLPtrTypes.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -41,14 +42,18 @@ void check(fizz::Status status, fizz::Error& error) {
 std::shared_ptr<const fizz::CertificateVerifier> verifier(const std::string& ca_file) {
   constexpr auto kClient = fizz::VerificationContext::Client;
   if (ca_file.empty()) return std::make_shared<fizz::InsecureCertificateVerifier>(kClient);
-  read_file(ca_file);  // for a plain word about a file that is not there
+  const std::string text = read_file(ca_file);
+  const folly::ssl::BioUniquePtr bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  if (folly::ssl::X509UniquePtr(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) == nullptr) {
+    throw ConnectionError(ca_file + ": holds no certificate (PEM)");
+  }
   try {
     fizz::Error error;
     std::unique_ptr<fizz::DefaultCertificateVerifier> made;
     check(fizz::DefaultCertificateVerifier::createFromCAFile(made, error, kClient, ca_file), error);
     return made;
   } catch (const std::exception& problem) {
-    throw ConnectionError(ca_file + ": no certificate to trust (PEM): " + problem.what());
+    throw ConnectionError(ca_file + ": cannot be trusted: " + problem.what());
   }
 }
 

@@ -105,4 +105,11 @@ ByteCount ActionSet::apply(std::size_t action, ByteCount window) const {
   return std::clamp(scaled + chosen.step, min_, max_);
 }
 
+WindowLimits window_limits(const ActionConfig& config, ByteCount packet_size) {
+  return {.packet_size = packet_size,
+          .initial_packets = config.initial_window_packets,
+          .minimum_packets = config.min_window_packets,
+          .maximum_packets = config.max_window_packets};
+}
+
 }  // namespace mvfstrl

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/units.h"
+#include "congestion/window_limits.h"
 #include "observe/config.h"
 
 namespace mvfstrl {
@@ -38,5 +39,8 @@ class ActionSet {
   std::vector<std::string> names_;  // as written, without surrounding space
   ByteCount initial_, min_, max_;
 };
+
+// The bounds of a window that an agent moves.
+WindowLimits window_limits(const ActionConfig& config, ByteCount packet_size);
 
 }  // namespace mvfstrl
