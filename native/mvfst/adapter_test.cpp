@@ -129,5 +129,14 @@ TEST(MvfstAdapter, RetransmissionsCountFromTheTotalsOfTheStreams) {
   EXPECT_EQ(h.stats().total_pto_count, 1U);
 }
 
+TEST(MvfstAdapter, WhatMvfstCountsByItselfComesWithTheNextEvent) {
+  Hosted h;
+  h.mvfst.sent(at(0), 0, kFull, {});
+  h.mvfst.received(ByteCount(64));
+  h.mvfst.acked(0);
+  ASSERT_TRUE(h.mvfst.flush(at(40)));
+  EXPECT_EQ(h.stats().bytes_received, ByteCount(64));
+}
+
 }  // namespace
 }  // namespace mvfstrl
