@@ -1,0 +1,359 @@
+"""transport=mvfst: Python's part over a stand-in for the native classes, all of it where mvfst is there."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mvfstrl import _native, actor, train
+from mvfstrl.agents.schemes import MVFST_OWN
+from mvfstrl.config import Config, compose, native_config
+from mvfstrl.config.validate import validate
+from mvfstrl.errors import ConfigError
+from mvfstrl.realtime import worker
+from mvfstrl.realtime.episode import RealtimeHost
+from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import host_of
+from mvfstrl.realtime.mvfst import MvfstHost
+from mvfstrl.realtime.policy import Floats, Step
+from mvfstrl.rundir import RunDirectory
+from pantheon.episodes import play
+from pantheon.evaluate import evaluate
+from pantheon.schemes import schemes_of
+from tests.fake_mvfst import FakeReceiver, FakeSender
+
+PATH = ["transport=mvfst", "env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50"]
+HAS_MVFST = hasattr(_native, "MvfstSender")
+needs_mvfst = pytest.mark.skipif(not HAS_MVFST, reason="no mvfst in this build (MVFST_ROOT, docs/mvfst.md)")
+
+
+def configured(*overrides: str) -> dict[str, Any]:
+    return native_config(compose([*PATH, "env.episode_ms=1500", *overrides]))
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "MvfstReceiver", FakeReceiver, raising=False)
+    monkeypatch.setattr(_native, "MvfstSender", FakeSender, raising=False)
+    monkeypatch.setattr(_native, "has_mvfst", True, raising=False)
+
+
+@pytest.fixture
+def host(fake: None, tmp_path: Path) -> Iterator[MvfstHost]:
+    with MvfstHost(tmp_path / "certificates") as host:
+        yield host
+
+
+class Recorded:
+    """Answers every question with `action`, or not at all."""
+
+    def __init__(self, action: int | None) -> None:
+        self._action, self._wake, self._open = action, cast(Callable[[], None], None), False
+        self.observations: list[Floats] = []
+        self.steps: list[Step] = []
+        self.last: Step | None = None
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def ask(self, observation: Floats, step: Step) -> None:
+        self.observations.append(observation.copy())
+        self.steps.append(step)
+        if self._action is not None:
+            threading.Timer(0.01, self._answer).start()
+
+    def _answer(self) -> None:
+        self._open = True
+        self._wake()
+
+    def poll(self) -> int | None:
+        answered, self._open = self._open, False
+        return self._action if answered else None
+
+    def end(self, observation: Floats, step: Step) -> None:
+        self.last = step
+
+
+# --- Configuration ------------------------------------------------------------------------------------
+
+
+def test_transport_mvfst_is_real_time_with_the_constants_of_virtual_time() -> None:
+    real, virtual = compose(["transport=mvfst"]), compose(["transport=virtual"])
+    assert (real.realtime.host, real.test.runs) == ("mvfst", 5)
+    assert real.transport == virtual.transport
+
+
+REFUSED = [
+    (
+        ["transport=virtual", "agent=mvfst_bbr"],
+        "agent: mvfst_bbr runs inside mvfst alone; add transport=mvfst",
+    ),
+    (["transport=aioquic", "agent=mvfst_bbr"], "agent: mvfst_bbr runs inside mvfst alone"),
+    (["transport=virtual", "test.schemes=[cubic,mvfst_copa]"], "test.schemes: mvfst_copa runs inside mvfst"),
+    (["env.flows=[{scheme: agent},{scheme: mvfst_cubic}]"], r"env.flows\[1\].scheme: must be one of"),
+    (["guard.fallback=mvfst_cubic"], "guard.fallback: must be one of"),
+    (["test.qlog=true"], "test.qlog: .* realtime.qlog=true keeps mvfst's own"),
+    (["env.flows=[{scheme: agent},{scheme: cubic}]"], "env.flows: .* leave out transport=mvfst"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), REFUSED, ids=[" ".join(given) for given, _ in REFUSED])
+def test_what_cannot_be_played_is_refused(
+    fake: None, overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate(compose([*PATH, "mode=test", "agent=cubic", *overrides]), tmp_path)
+
+
+def test_where_there_is_no_mvfst_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delattr(_native, "MvfstSender", raising=False)
+    monkeypatch.setattr(_native, "has_mvfst", False, raising=False)
+    with pytest.raises(ConfigError, match=r"realtime.host: .* without mvfst; .*MVFST_ROOT=PREFIX ./setup.sh"):
+        validate(compose([*PATH, "mode=test", "agent=cubic"]), tmp_path)
+    with pytest.raises(ConfigError, match="without mvfst"):  # what an actor on another host says
+        actor.realtime_player({"host": "mvfst", "config": configured("agent=cubic")}, tmp_path)
+
+
+@pytest.mark.parametrize("agent", [*MVFST_OWN, "cubic"])
+def test_where_it_is_its_own_schemes_and_any_application_are_accepted(
+    fake: None, agent: str, tmp_path: Path
+) -> None:
+    validate(compose([*PATH, "mode=test", f"agent={agent}", "env.app=on_off"]), tmp_path)
+
+
+@pytest.mark.parametrize("scheme", MVFST_OWN)
+def test_its_own_schemes_are_refused_by_name_elsewhere(scheme: str) -> None:
+    config = configured(f"agent={scheme}")
+    for refuse in (lambda: _native.HostedConnection(config), lambda: play(config, [1])):
+        with pytest.raises(
+            ValueError, match=rf"flows\[0\].controller.kind: {scheme} runs inside mvfst alone"
+        ):
+            refuse()
+
+
+# --- Whole episodes, without mvfst --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["cubic", "mvfst_cubic"])
+def test_an_episode_is_reported_as_in_virtual_time(host: MvfstHost, scheme: str) -> None:
+    real = host.play_episode(configured(f"agent={scheme}"), seed=3)
+    virtual = play(configured("agent=cubic"), [3]).reports[0]
+    flow = real["flows"][0]
+    assert set(virtual) <= set(real)
+    assert set(virtual["flows"][0]) <= set(flow)
+    assert (real["seed"], flow["scheme"]) == (3, scheme)
+    assert flow["throughput_mbps"] > 1
+    assert flow["delay_mean_ms"] > 10
+    assert real["realtime"]["handshake_ms"] > 20
+    assert real["realtime"]["sender_timers"]["late_p99_ms"] == 0.2
+    assert real["realtime"]["receiver_timers"] is None
+
+
+def test_a_policy_is_asked_and_its_answers_take_effect(host: MvfstHost) -> None:
+    config = configured("actions.choices=[0,*2,/2]")
+    up, down = Recorded(1), Recorded(2)
+    opened = host.play_episode(config, seed=5, policy=up)
+    closed = host.play_episode(config, seed=5, policy=down)
+    assert len(up.steps) >= 8
+    assert [step["first"] for step in up.steps[:3]] == [True, False, False]
+    assert up.last is not None
+    assert up.last["truncated"]
+    assert opened["flows"][0]["throughput_mbps"] > 2 * closed["flows"][0]["throughput_mbps"]
+    latencies = opened["realtime"]["latencies_ms"]
+    assert len(up.steps) - 1 <= len(latencies) <= len(up.steps)
+    assert 10 <= np.median(latencies) < 60
+
+
+def test_packets_flow_while_an_answer_is_outstanding(host: MvfstHost) -> None:
+    silent = Recorded(None)
+    report = host.play_episode(configured(), seed=5, policy=silent)
+    assert len(silent.steps) == 1
+    assert report["skipped_observations"] >= 8
+    assert report["flows"][0]["acked_packets"] > 100
+    assert report["realtime"]["latencies_ms"] == []
+
+
+def test_a_transfer_ends_its_episode(host: MvfstHost) -> None:
+    began = time.monotonic()
+    size = "env.app={kind: fixed_size, size_bytes: 60000}"
+    report = host.play_episode(configured("agent=cubic", "env.episode_ms=20000", size), seed=1)
+    assert time.monotonic() - began < 10
+    assert report["terminated"]
+    assert report["flows"][0]["acked_bytes"] >= 60000
+
+
+def test_a_connection_that_ends_or_never_begins_is_named(
+    host: MvfstHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured("agent=cubic")
+
+    original = FakeSender.start
+
+    def starts_and_ends(self: FakeSender) -> None:
+        original(self)
+        threading.Timer(0.2, lambda: setattr(self, "ended", "idle timeout")).start()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeSender, "start", starts_and_ends)
+        with pytest.raises(RealtimeError, match=r"the connection ended after 0\.\d s: idle timeout"):
+            host.play_episode(config, seed=1)
+    monkeypatch.setattr("mvfstrl.realtime.mvfst.HANDSHAKE_S", 0.2)
+    with pytest.raises(RealtimeError, match="no answer for 200 ms"):
+        host.play_episode(configured("agent=cubic", "env.delay_ms=300"), seed=1)
+
+
+def test_progress_may_stop_an_episode(host: MvfstHost) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(part: float) -> None:
+        assert 0 < part < 0.9
+        raise Enough
+
+    with pytest.raises(Enough):
+        host.play_episode(configured("agent=cubic"), seed=1, progress=stop)
+
+
+def test_the_log_of_a_connection_gets_the_name_that_was_asked_for(host: MvfstHost, tmp_path: Path) -> None:
+    own = tmp_path / "deep" / "own.qlog"
+    host.play_episode(configured("agent=cubic", "env.episode_ms=400"), seed=1, qlog=own)
+    assert own.read_text() == "{}"
+    assert list(own.parent.iterdir()) == [own]
+
+
+# --- Who answers ----------------------------------------------------------------------------------------
+
+
+STEP = cast(Step, {"reward": 0.0, "first": True})
+SEEN = np.zeros(3, dtype=np.float32)
+
+
+def test_answers_come_through_a_pipe_without_an_event_loop() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    policy = worker.WaitingPolicy(ours)
+    for _ in range(2):  # episodes
+        woken = threading.Event()
+        policy.begin(woken.set)
+        policy.ask(SEEN, STEP)
+        assert theirs.recv()[0] == "ask"
+        assert policy.poll() is None
+        theirs.send(4)
+        assert woken.wait(5)
+        assert policy.poll() == 4
+        assert policy.poll() is None
+        policy.ask(SEEN, STEP)
+        theirs.send(9)  # void: the next episode does not get it
+        policy.end(SEEN, STEP)
+        theirs.recv()
+    assert not ours.poll()
+
+
+def test_a_pipe_that_ends_is_no_answer() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    policy = worker.WaitingPolicy(ours)
+    woken = threading.Event()
+    policy.begin(woken.set)
+    policy.ask(SEEN, STEP)
+    theirs.close()
+    assert woken.wait(5)
+    with pytest.raises(worker.ENDED):
+        policy.poll()
+
+
+class ThreadContext:
+    """Instead of multiprocessing's: the stand-ins are in this process."""
+
+    Pipe = staticmethod(multiprocessing.Pipe)
+
+    class Process(threading.Thread):
+        exitcode = 0
+
+        def __init__(self, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+            pipe = Connection(os.dup(args[0].fileno()))  # as another process has it
+            super().__init__(target=target, args=(pipe, *args[1:]))
+
+
+def test_a_comparison_plays_all_schemes_in_mvfst(
+    fake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.multiprocessing, "get_context", lambda _: ThreadContext)
+    monkeypatch.setattr(worker, "signal", SimpleNamespace(signal=print, SIGINT=signal.SIGINT, SIG_IGN=None))
+    few = ["mode=test", "test.runs=1", "test.anchors=false", "test.report=false", "tracker=none"]
+    cfg = compose([*PATH, *few, "agent=mvfst_cubic", "test.schemes=[cubic]", "env.episode_ms=700"])
+    validate(cfg, tmp_path)
+    table = evaluate(cfg, schemes_of(cfg, RunDirectory(tmp_path)), tmp_path, Console(file=io.StringIO()))
+    assert list(table["scheme"]) == ["mvfst_cubic", "cubic"]
+    assert (table["throughput_mbps"] > 1).all()
+    assert (table["sender_late_p99_ms"] == 0.2).all()
+    assert table["receiver_late_p99_ms"].isna().all()
+    assert pd.read_parquet(tmp_path / "results.parquet")["late"].notna().all()
+
+
+def test_what_is_to_be_played_says_in_which_host(fake: None, tmp_path: Path) -> None:
+    def play_of(cfg: Config) -> dict[str, Any]:
+        remote = train.remote_config(cfg, cast(Any, cfg.agent), native_config(cfg))
+        return cast(dict[str, Any], json.loads(remote.play))
+
+    for name, kind in (("mvfst", MvfstHost), ("aioquic", RealtimeHost)):
+        play = play_of(compose([f"transport={name}", "actors.count=2", "env=constant"]))
+        assert play["host"] == name
+        if name == "mvfst":
+            with actor.realtime_player(play, tmp_path) as player:
+                assert isinstance(player, kind)
+        else:
+            assert isinstance(actor.realtime_player(play, tmp_path), kind)
+    with host_of("mvfst", tmp_path, 1252) as host:
+        assert isinstance(host, MvfstHost)
+
+
+# --- mvfst itself -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MvfstHost]:
+    with MvfstHost(tmp_path_factory.mktemp("certificates")) as host:
+        yield host
+
+
+@needs_mvfst
+@pytest.mark.parametrize("scheme", ["cubic", "bbr", *MVFST_OWN])
+def test_schemes_fill_a_path_in_mvfst(real: MvfstHost, scheme: str) -> None:
+    report = real.play_episode(configured(f"agent={scheme}"), seed=3)
+    flow = report["flows"][0]
+    assert flow["scheme"] == scheme
+    assert 2 < flow["throughput_mbps"] < 6.6
+    assert flow["goodput_mbps"] < flow["throughput_mbps"]
+    assert flow["congestion_window_bytes"] != 12520  # of a mirror, too
+    assert 12 <= report["steps"] + report["skipped_observations"] <= 16
+
+
+@needs_mvfst
+def test_a_policy_drives_mvfst(real: MvfstHost) -> None:
+    config = configured("actions.choices=[0,*2,/2]")
+    up, down = Recorded(1), Recorded(2)
+    opened = real.play_episode(config, seed=5, policy=up)
+    closed = real.play_episode(config, seed=5, policy=down)
+    assert len(up.steps) >= 8
+    assert all(np.isfinite(seen).all() for seen in up.observations)
+    assert opened["flows"][0]["throughput_mbps"] > 2 * closed["flows"][0]["throughput_mbps"]
+
+
+@needs_mvfst
+def test_mvfst_keeps_a_log(real: MvfstHost, tmp_path: Path) -> None:
+    real.play_episode(configured("agent=cubic", "env.episode_ms=600"), seed=1, qlog=tmp_path / "own.qlog")
+    assert "packet_sent" in (tmp_path / "own.qlog").read_text()
