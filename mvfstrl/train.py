@@ -167,7 +167,8 @@ def _require_shares(cfg: Config, agent: ImpalaConfig, ranks: int) -> None:
     if agent.batch_size % ranks:
         raise ConfigError(f"agent.batch_size: {agent.batch_size} unrolls do not split over {ranks} ranks")
     if ranks > 1 and cfg.actors.remote:
-        raise ConfigError(f"actors.realtime: {ranks} ranks learn from simulated actors only")
+        key = "actors.realtime" if cfg.actors.realtime else "actors.listen"
+        raise ConfigError(f"{key}: {ranks} ranks learn from simulated actors only")
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:

@@ -28,6 +28,7 @@ from mvfstrl.checkpoint import load_checkpoint
 from mvfstrl.config import compose
 from mvfstrl.config.actors import counted
 from mvfstrl.config.validate import validate
+from mvfstrl.distributed import Ranks
 from mvfstrl.errors import ConfigError
 from mvfstrl.metrics import read_metrics
 from mvfstrl.rpc import actors_pb2 as messages
@@ -418,6 +419,19 @@ REFUSED = {
     "address": (["actors.listen=nowhere"], "actors.listen: 'nowhere' is no address"),
     "folder": (["actors.listen=unix:/no/such/folder/socket"], "actors.listen: no such folder"),
 }
+
+
+@pytest.mark.parametrize("key", ["actors.realtime=2", "actors.listen=127.0.0.1:0"])
+def test_several_ranks_take_no_real_time_actors(key: str, tmp_path: Path) -> None:
+    class Two(Ranks):
+        size = 2
+
+    cfg = compose([*TINY, key])
+    assert isinstance(cfg.agent, ImpalaConfig)
+    with pytest.raises(
+        ConfigError, match=f"{key.partition('=')[0]}: 2 ranks learn from simulated actors only"
+    ):
+        make_setup(cfg, cfg.agent, tmp_path, ranks=Two())
 
 
 @pytest.mark.parametrize("case", REFUSED)
