@@ -30,17 +30,24 @@ def host_and_port(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def path_parser(module: str, description: str | None, usage: str | None = None) -> argparse.ArgumentParser:
+    """Of a program that emulates one path: which one is that, as for all of them."""
     parser = argparse.ArgumentParser(
-        prog="python -m pantheon.emulator",
-        description=__doc__,
+        prog=f"python -m pantheon.{module}",
+        usage=usage,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as run.py takes them")
+    parser.add_argument("--scenario", default=0, help="default: the first of the environment's")
+    parser.add_argument("--seed", type=int, default=0, help="of the episode whose path this is")
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = path_parser("emulator", __doc__)
     parser.add_argument("--server", type=host_and_port, required=True, metavar="HOST:PORT")
     parser.add_argument("--listen", default="127.0.0.1", metavar="HOST[:PORT]", help="the client's side")
-    parser.add_argument("--scenario", default=None, help="default: the first of the environment's")
-    parser.add_argument("--seed", type=int, default=0, help="of the episode whose path this is")
     parser.add_argument("--log", type=Path, default=None, metavar="PREFIX")
     parser.add_argument("--seconds", type=float, default=None, help="default: until interrupted")
     return parser.parse_intermixed_args(arguments)
@@ -54,7 +61,7 @@ def serve(options: argparse.Namespace) -> None:
         config,
         server=options.server,
         seed=options.seed,
-        scenario=0 if options.scenario is None else options.scenario,
+        scenario=options.scenario,
         listen=options.listen,
         log=options.log,
     ) as path:

@@ -29,6 +29,7 @@ from mvfstrl._native import path_departures
 from mvfstrl.config import compose, native_config
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.realtime.path import PathReport, emulated_path, path_report
+from pantheon.emulator import path_parser
 from pantheon.metrics import nearest_rank
 
 PAYLOAD_BYTES = 1252
@@ -142,14 +143,7 @@ def compare(
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m pantheon.emulator_check",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as run.py takes them")
-    parser.add_argument("--scenario", default=None, help="default: the first of the environment's")
-    parser.add_argument("--seed", type=int, default=0, help="of the episode whose path this is")
+    parser = path_parser("emulator_check", __doc__)
     parser.add_argument("--mbps", type=float, default=12.0, help="offered, headers included")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--burst", type=int, default=1, help="datagrams at a time")
@@ -166,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
         comparison, _ = compare(
             native_config(compose(options.overrides)),
             seed=options.seed,
-            scenario=0 if options.scenario is None else options.scenario,
+            scenario=options.scenario,
             mbps=options.mbps,
             seconds=options.seconds,
             burst=options.burst,

@@ -29,6 +29,7 @@ from mvfstrl._native import EmulatedPath, Emulator
 from mvfstrl.config import compose, native_config
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.realtime.path import path_report
+from pantheon.emulator import path_parser
 
 SUBNET = "10.77.0"
 
@@ -119,15 +120,7 @@ def inside(
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     own, command = _split(arguments)
-    parser = argparse.ArgumentParser(
-        prog="python -m pantheon.shell",
-        usage="%(prog)s [KEY=VALUE ...] [options] -- COMMAND ...",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as run.py takes them")
-    parser.add_argument("--scenario", default=None, help="default: the first of the environment's")
-    parser.add_argument("--seed", type=int, default=0, help="of the episode whose path this is")
+    parser = path_parser("shell", __doc__, "%(prog)s [KEY=VALUE ...] [options] -- COMMAND ...")
     parser.add_argument("--subnet", default=SUBNET, metavar="A.B.C", help="one of its own a running shell")
     parser.add_argument("--log", type=Path, default=None, metavar="PREFIX")
     options = parser.parse_intermixed_args(own)
@@ -150,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
         with inside(
             native_config(compose(options.overrides)),
             seed=options.seed,
-            scenario=0 if options.scenario is None else options.scenario,
+            scenario=options.scenario,
             log=options.log,
             subnet=options.subnet,
         ) as shell:
