@@ -1,11 +1,12 @@
 """Virtual time held against real time: the same policy and schemes, the same paths, simulated and real QUIC.
 
-    python -m pantheon.sim2real --checkpoint FILE [--runs 5] [--out FOLDER] [KEY=VALUE ...]
+    python -m pantheon.sim2real --checkpoint FILE [--transport aioquic|mvfst] [--runs 5] [--out FOLDER]
+                                [KEY=VALUE ...]
 
-Every episode is played twice: by aioquic in real time over an emulated path (FOLDER/real), and by its
-constants in virtual time over the same path, drawn from the same seed (FOLDER/virtual). There, answers take
-as long as those of the real run did, and the hosts wake up late as real ones do. Both folders are runs of
-mode=test: what is finished stays, and the same command goes on.
+Every episode is played twice: by aioquic or mvfst in real time over an emulated path (FOLDER/real), and by
+its constants in virtual time over the same path, drawn from the same seed (FOLDER/virtual). There, answers
+take as long as those of the real run did, and aioquic's hosts wake up late as real ones do. Both folders are
+runs of mode=test: what is finished stays, and the same command goes on.
 
 Written: FOLDER/sim2real.parquet, a row a scheme in a scenario, and FOLDER/sim2real.md. The exit status is 0
 unless something could not be played (2): a gap is a finding, not a failure.
@@ -25,6 +26,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mvfstrl.agents.schemes import MVFST_OWN
 from mvfstrl.config import compose, register
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import MvfstrlError
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
 
 SCENARIOS = "env=[lte,s1,s15,s16,s18]"
 SCHEMES = "test.schemes=[cubic,newreno,copa,bbr]"
+VIRTUAL = {"aioquic": "aioquic_virtual", "mvfst": "virtual"}
+"""The transport of virtual time that has a real one's constants."""
 NAME = "sim2real"  # of the files; pantheon/report/realtime.py tells of them too
 HOST_JITTER_MS = 0.08
-"""Mean of an exponential delay that every datagram of a real run meets beside its path's: hosts that wake up
+"""Mean of an exponential delay that every datagram of aioquic's meets beside its path's: hosts that wake up
 late. Measured: docs/realtime.md."""
 METRICS = ("reward", "throughput_mbps", "delay_mean_ms", "delay_p95_ms", "loss")
 RELATIVE = {"reward": 0.05, "throughput_mbps": 0.05, "delay_p95_ms": 0.10}
@@ -160,13 +164,21 @@ def with_late_hosts(cfg: Config) -> Config:
     return replace(cfg, env=replace(cfg.env, scenarios=scenarios))
 
 
-def play_both(folder: Path, overrides: Sequence[str], console: Console) -> list[Row]:
-    real = _play(compose(["transport=aioquic", *overrides]), folder / "real", console)
+def without_mvfsts_own(cfg: Config) -> Config:
+    """What virtual time has no counterpart of is played for real only."""
+    schemes = [name for name in cfg.test.schemes if name not in MVFST_OWN]
+    return replace(cfg, test=replace(cfg.test, schemes=schemes))
+
+
+def play_both(transport: str, folder: Path, overrides: Sequence[str], console: Console) -> list[Row]:
+    real = _play(compose([f"transport={transport}", *overrides]), folder / "real", console)
     measured = folder / "real" / LATENCY
     delays = [f"env.action_delay_ms=from:{measured}"] if measured.exists() else []
-    runs = ["test.runs=5"]  # as transport=aioquic has it
-    virtual = compose(["transport=aioquic_virtual", *runs, *overrides, *delays])
-    return compare(real, _play(with_late_hosts(virtual), folder / "virtual", console))
+    runs = ["test.runs=5"]  # as the real transports have it
+    virtual = without_mvfsts_own(compose([f"transport={VIRTUAL[transport]}", *runs, *overrides, *delays]))
+    if transport == "aioquic":
+        virtual = with_late_hosts(virtual)
+    return compare(real, _play(virtual, folder / "virtual", console))
 
 
 def _play(cfg: Config, folder: Path, console: Console) -> pd.DataFrame:
@@ -180,9 +192,10 @@ def _play(cfg: Config, folder: Path, console: Console) -> pd.DataFrame:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m pantheon.sim2real",
-        description="Plays the same episodes in real time over aioquic and in virtual time, and compares.",
+        description="Plays the same episodes in real time over real QUIC and in virtual time, and compares.",
     )
     parser.add_argument("--checkpoint", required=True, help="the policy: a file or a run's folder")
+    parser.add_argument("--transport", choices=VIRTUAL, default="aioquic", help="default: %(default)s")
     parser.add_argument("--runs", type=int, default=5, help="episodes of each scheme in each scenario")
     parser.add_argument("--out", type=Path, default=Path("outputs/sim2real"), help="default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as run.py takes them")
@@ -195,7 +208,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     basis: list[Any] = ["mode=test", "tracker=none", "agent=impala", SCENARIOS, SCHEMES, "test.anchors=false"]
     basis += [f"checkpoint={given.checkpoint}", f"test.runs={given.runs}", *given.overrides]
     try:
-        rows = play_both(given.out, basis, console)
+        rows = play_both(given.transport, given.out, basis, console)
     except (MvfstrlError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -32,6 +32,7 @@ from mvfstrl.realtime.hosts import host_of
 from mvfstrl.realtime.mvfst import MvfstHost
 from mvfstrl.realtime.policy import Floats, Step
 from mvfstrl.rundir import RunDirectory
+from pantheon import sim2real
 from pantheon.episodes import play
 from pantheon.evaluate import evaluate
 from pantheon.schemes import schemes_of
@@ -302,6 +303,31 @@ def test_a_comparison_plays_all_schemes_in_mvfst(
     assert (table["sender_late_p99_ms"] == 0.2).all()
     assert table["receiver_late_p99_ms"].isna().all()
     assert pd.read_parquet(tmp_path / "results.parquet")["late"].notna().all()
+
+
+def test_sim2real_holds_mvfst_against_its_constants_without_late_hosts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played = {}
+
+    def noted(cfg: Config, folder: Path, console: Console) -> pd.DataFrame:
+        played[folder.name] = cfg
+        return pd.DataFrame()
+
+    monkeypatch.setattr(sim2real, "_play", noted)
+    monkeypatch.setattr(sim2real, "compare", lambda real, virtual: [])
+    basis = ["mode=test", "env=constant", "test.schemes=[cubic,mvfst_cubic]"]
+    sim2real.play_both("mvfst", tmp_path, basis, Console(quiet=True))
+    real, virtual = played["real"], played["virtual"]
+    assert (real.realtime.host, virtual.realtime.host) == ("mvfst", "virtual")
+    assert (real.test.schemes, virtual.test.schemes) == (["cubic", "mvfst_cubic"], ["cubic"])
+    assert real.transport == virtual.transport
+    assert real.env == virtual.env
+    assert real.test.runs == virtual.test.runs
+    sim2real.play_both("aioquic", tmp_path, ["mode=test", "env=constant"], Console(quiet=True))
+    assert played["virtual"].env != played["real"].env  # late hosts
+    with pytest.raises(SystemExit):
+        sim2real.parse_arguments(["--checkpoint", "x", "--transport", "virtual"])
 
 
 def test_what_is_to_be_played_says_in_which_host(fake: None, tmp_path: Path) -> None:
