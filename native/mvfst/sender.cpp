@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "common/delay_histogram.h"
+#include "congestion/copa.h"
 #include "mvfst/address.h"
 #include "mvfst/controller.h"
 #include "mvfst/event_loop.h"
@@ -232,6 +233,7 @@ class MvfstSender::Connection final : public SessionHost,
     settings.initCwndInMss = static_cast<std::uint64_t>(options_.window.initial_packets);
     settings.minCwndInMss = static_cast<std::uint64_t>(options_.window.minimum_packets);
     settings.maxCwndInMss = static_cast<std::uint64_t>(options_.window.maximum_packets);
+    settings.copaDeltaParam = CopaConfig{}.delta;  // ours, to compare: mvfst's own default is 0.05
     settings.connectUDP = true;
     if (options_.segmentation_offload) {
       settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
