@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <string_view>
+
+#include "tools/option_value.h"
 
 namespace mvfstrl::tools {
 
@@ -39,17 +40,6 @@ const char* const kHelp = R"(mvfstrl-policy: looks at, times and runs a policy t
 )";
 
 namespace {
-
-template <class Number>
-Number number(std::string_view option, std::string_view text, Number least) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value >= least)) {
-    throw UsageError(std::string(option) + ": must be a number of at least " + std::to_string(least) +
-                     ", got '" + std::string(text) + "'");
-  }
-  return value;
-}
 
 InstructionSet instruction_set(std::string_view text) {
   try {

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "policy/kernel.h"
+#include "tools/option_value.h"
 
 namespace mvfstrl::tools {
 
@@ -27,12 +27,6 @@ struct Arguments {
   std::vector<std::size_t> batches{1};
   double seconds = 1;
   std::string name;  // --json NAME: figures are told as JSON, under this name
-};
-
-// A command line that makes no sense; the message names the argument.
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 // `arguments` without the program's name. Throws UsageError.
