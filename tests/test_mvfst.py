@@ -25,6 +25,7 @@ from mvfstrl.agents.schemes import MVFST_OWN
 from mvfstrl.config import Config, compose, native_config
 from mvfstrl.config.validate import validate
 from mvfstrl.errors import ConfigError
+from mvfstrl.metrics import read_metrics
 from mvfstrl.realtime import worker
 from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
@@ -37,6 +38,7 @@ from pantheon.episodes import play
 from pantheon.evaluate import evaluate
 from pantheon.schemes import schemes_of
 from tests.fake_mvfst import FakeReceiver, FakeSender
+from tests.test_local import checkpoint
 
 PATH = ["transport=mvfst", "env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50"]
 HAS_MVFST = hasattr(_native, "MvfstSender")
@@ -276,6 +278,15 @@ def test_a_pipe_that_ends_is_no_answer() -> None:
         policy.poll()
 
 
+def table_of(folder: Path, *overrides: str) -> pd.DataFrame:
+    """A policy's and mvfst's CUBIC's."""
+    few = ["mode=test", "test.runs=1", "test.anchors=false", "test.report=false", "tracker=none"]
+    few += ["agent=impala", "test.schemes=[mvfst_cubic]", "env.episode_ms=900", "realtime.parallel=1"]
+    cfg = compose([*PATH, *few, *overrides])
+    validate(cfg, folder)
+    return evaluate(cfg, schemes_of(cfg, RunDirectory(folder)), folder, Console(file=io.StringIO()))
+
+
 class ThreadContext:
     """Instead of multiprocessing's: the stand-ins are in this process."""
 
@@ -294,15 +305,12 @@ def test_a_comparison_plays_all_schemes_in_mvfst(
 ) -> None:
     monkeypatch.setattr(worker.multiprocessing, "get_context", lambda _: ThreadContext)
     monkeypatch.setattr(worker, "signal", SimpleNamespace(signal=print, SIGINT=signal.SIGINT, SIG_IGN=None))
-    few = ["mode=test", "test.runs=1", "test.anchors=false", "test.report=false", "tracker=none"]
-    cfg = compose([*PATH, *few, "agent=mvfst_cubic", "test.schemes=[cubic]", "env.episode_ms=700"])
-    validate(cfg, tmp_path)
-    table = evaluate(cfg, schemes_of(cfg, RunDirectory(tmp_path)), tmp_path, Console(file=io.StringIO()))
-    assert list(table["scheme"]) == ["mvfst_cubic", "cubic"]
-    assert (table["throughput_mbps"] > 1).all()
+    table = table_of(tmp_path, f"checkpoint={checkpoint(tmp_path / 'trained')}")
+    assert list(table["scheme"]) == ["impala", "mvfst_cubic"]
+    assert (table["throughput_mbps"] > 0.5).all()
     assert (table["sender_late_p99_ms"] == 0.2).all()
     assert table["receiver_late_p99_ms"].isna().all()
-    assert pd.read_parquet(tmp_path / "results.parquet")["late"].notna().all()
+    assert len(pd.read_parquet(tmp_path / "latency.parquet")) >= 4
 
 
 def test_sim2real_holds_mvfst_against_its_constants_without_late_hosts(
@@ -377,6 +385,29 @@ def test_a_policy_drives_mvfst(real: MvfstHost) -> None:
     assert len(up.steps) >= 8
     assert all(np.isfinite(seen).all() for seen in up.observations)
     assert opened["flows"][0]["throughput_mbps"] > 2 * closed["flows"][0]["throughput_mbps"]
+
+
+@needs_mvfst
+@pytest.mark.slow
+@pytest.mark.parametrize("more", ["policy=direct", "policy=local", "mode=test_local"])
+def test_a_policy_and_mvfsts_own_schemes_are_compared(tmp_path: Path, more: str) -> None:
+    table = table_of(tmp_path, f"checkpoint={checkpoint(tmp_path / 'trained')}", more)
+    assert list(table["scheme"]) == ["impala", "mvfst_cubic"]
+    assert (table["throughput_mbps"] > 0.5).all()
+    assert table["steps"].iloc[0] >= 4
+    assert (tmp_path / "latency.parquet").exists() == (more == "policy=direct")
+    assert (tmp_path / "fallbacks.parquet").exists() == (more != "policy=direct")
+
+
+@needs_mvfst
+@pytest.mark.slow
+def test_actors_play_mvfst_for_a_learner(tmp_path: Path) -> None:
+    small = ["agent.network.hidden_size=8", "agent.unroll_length=8", "agent.batch_size=2", "device=cpu"]
+    few = ["actors.count=2", "total_steps=64", "test_after_train=false", "tracker=none"]
+    train.train(compose([*PATH, "env.episode_ms=1000", *small, *few]), RunDirectory(tmp_path))
+    rows = list(read_metrics(tmp_path / "metrics.jsonl"))
+    assert max(row["realtime/answers"] for row in rows) >= 48
+    assert sum(row["episodes"] for row in rows) >= 2
 
 
 @needs_mvfst
