@@ -4,9 +4,9 @@
 #include <folly/io/async/EventBase.h>
 
 #include <chrono>
+#include <exception>
 #include <string>
 #include <thread>
-#include <utility>
 
 namespace mvfstrl {
 
@@ -26,10 +26,18 @@ class EventLoop {
   }
 
   folly::EventBase& base() { return base_; }
-  // Runs it there, and waits.
+  // Runs it there, and waits. What it throws is thrown here.
   template <class F>
   void run(F&& f) {
-    base_.runInEventBaseThreadAndWait(std::forward<F>(f));
+    std::exception_ptr problem;
+    base_.runInEventBaseThreadAndWait([&] {
+      try {
+        f();
+      } catch (...) {
+        problem = std::current_exception();
+      }
+    });
+    if (problem) std::rethrow_exception(problem);
   }
 
  private:

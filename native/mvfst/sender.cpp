@@ -1,7 +1,5 @@
 #include "mvfst/sender.h"
 
-#include <folly/io/IOBuf.h>
-#include <folly/io/async/AsyncTimeout.h>
 #include <quic/client/QuicClientTransport.h>
 #include <quic/common/events/FollyQuicEventBase.h>
 #include <quic/common/events/HighResQuicTimer.h>
@@ -20,9 +18,9 @@
 #include "mvfst/address.h"
 #include "mvfst/controller.h"
 #include "mvfst/event_loop.h"
+#include "mvfst/feeder.h"
 #include "mvfst/settings.h"
 #include "mvfst/tls.h"
-#include "traffic/application.h"
 
 namespace mvfstrl {
 namespace {
@@ -31,7 +29,6 @@ namespace {
 constexpr std::chrono::milliseconds kTick{10};
 constexpr std::chrono::microseconds kPacingTick{200};  // as the real runs that virtual time mirrors had it
 constexpr const char* kServerName = "mvfst-rl";        // no name is compared, but one has to be said
-constexpr std::int64_t kAhead = 64 * 1024;             // bytes that lie ready beyond the window
 constexpr std::uint64_t kOffloadBurst = 44;            // packets a system call and a turn of the loop
 
 quic::CongestionControlType type_of(MvfstScheme scheme) {
@@ -82,13 +79,10 @@ class MvfstSender::Connection final : public SessionHost,
         peer_(numeric_address(options.host, options.port)),
         session_(std::move(session)),
         handshake_(client_handshake(options.ca_file)),
-        application_(options.traffic, options.packet_size, TimePoint::zero(), Rng()),
-        block_(folly::IOBuf::create(kAhead)),
         loop_("mvfstrl-sender", kTick) {
-    block_->append(kAhead);
-    std::fill_n(block_->writableData(), kAhead, std::uint8_t{0});
     loop_.run([this] {
-      app_timer_ = std::make_unique<AppTimer>(*this, &loop_.base());
+      feeder_ = std::make_unique<StreamFeeder>(
+          options_.traffic, options_.packet_size, &loop_.base(), [this] { top_up(); }, this);
       make_transport();
     });
   }
@@ -112,9 +106,7 @@ class MvfstSender::Connection final : public SessionHost,
       if (controller_ == nullptr) return;  // it is over already
       start_ = now();
       session_->start(start_);
-      const auto stream = transport_->createUnidirectionalStream();
-      if (!stream.has_value()) return over("no stream: " + quic::toString(stream.error()));
-      stream_ = *stream;
+      feeder_->start(*transport_, start_);
       controller_->drive();
       top_up();
     });
@@ -282,7 +274,7 @@ class MvfstSender::Connection final : public SessionHost,
     closing_ = true;
     controller_ = nullptr;
     cancelLoopCallback();
-    app_timer_ = nullptr;
+    feeder_ = nullptr;
     if (const auto transport = std::exchange(transport_, nullptr)) transport->closeNow(std::nullopt);
   }
   void over(const std::string& why) {
@@ -292,37 +284,13 @@ class MvfstSender::Connection final : public SessionHost,
     });
   }
 
-  // Keeps more in the stream than the window can take, and no more: what lies there is sent even if the
-  // application falls silent.
   void top_up() {
-    if (controller_ == nullptr || stream_ == kNoStream || !session_->running()) return;
-    application_.advance(TimePoint::zero() + (now() - start_));
-    const auto buffered = transport_->getStreamWriteBufferedBytes(stream_);
-    if (!buffered.has_value()) return;
-    ByteCount room =
-        session_->congestion_window() + ByteCount(kAhead) - ByteCount(static_cast<std::int64_t>(*buffered));
-    if (!application_.unlimited()) room = std::min(room, application_.available());
-    while (room > ByteCount::zero()) {
-      const ByteCount part = std::min(room, ByteCount(kAhead));
-      room -= part;
-      application_.take(part);
-      write(part, application_.exhausted());
+    if (controller_ == nullptr || !feeder_->started() || !session_->running()) return;
+    try {
+      feeder_->top_up(session_->congestion_window(), now());
+    } catch (const ConnectionError& error) {
+      over(error.what());
     }
-    const TimePoint next = application_.next_event();
-    if (!next.is_never()) schedule(next);
-  }
-
-  void write(ByteCount bytes, bool last) {
-    auto data = block_->clone();
-    data->trimEnd(static_cast<std::size_t>(kAhead - bytes.value()));
-    const auto result = transport_->writeChain(stream_, std::move(data), last, last ? this : nullptr);
-    if (!result.has_value()) over("the stream takes no more: " + quic::toString(result.error()));
-  }
-
-  // One timer is enough: it comes to whatever is due, and is set again.
-  void schedule(TimePoint application_time) {
-    const Duration wait = application_time - TimePoint::zero() - (now() - start_);
-    app_timer_->due_in(std::max(wait, Duration::zero()));
   }
 
   // SessionHost
@@ -363,30 +331,12 @@ class MvfstSender::Connection final : public SessionHost,
   }
   void onByteEventCanceled(quic::ByteEvent) override {}
 
-  class AppTimer final : public folly::AsyncTimeout {
-   public:
-    AppTimer(Connection& connection, folly::EventBase* loop)
-        : folly::AsyncTimeout(loop), connection_(connection) {}
-    void due_in(Duration wait) {
-      scheduleTimeoutHighRes(std::chrono::microseconds((wait.ns() + 999) / 1000));
-    }
-
-   private:
-    void timeoutExpired() noexcept override { connection_.top_up(); }
-    Connection& connection_;
-  };
-
-  static constexpr quic::StreamId kNoStream = ~quic::StreamId{0};
-
   const SenderOptions options_;
   const quic::SocketAddress peer_;
   const std::chrono::steady_clock::time_point zero_ = std::chrono::steady_clock::now();
   std::shared_ptr<Session> session_;
   std::shared_ptr<quic::ClientHandshakeFactory> handshake_;
-  Application application_;
-  std::unique_ptr<folly::IOBuf> block_;
   SessionController* controller_ = nullptr;  // the transport's
-  quic::StreamId stream_ = kNoStream;
   bool closing_ = false;
   TimePoint start_;
   std::optional<TimePoint> end_;
@@ -402,7 +352,7 @@ class MvfstSender::Connection final : public SessionHost,
   std::int64_t taken_ = 0;  // the number of the question taken last
 
   EventLoop loop_;
-  std::unique_ptr<AppTimer> app_timer_;
+  std::unique_ptr<StreamFeeder> feeder_;
   std::shared_ptr<Client> transport_;
 };
 

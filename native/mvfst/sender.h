@@ -86,6 +86,7 @@ class MvfstSender {
 
   // Returns after the handshake. Throws ConnectionError.
   void connect(Duration patience);
+  // Throws ConnectionError.
   void start();
   // Until there is a question, the connection is over, or wake(). False: `patience` ran out first.
   bool wait(Duration patience);
