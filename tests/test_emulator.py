@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -207,12 +207,46 @@ def test_command_opens_a_path_until_interrupted(
     assert (tmp_path / "logs" / "path.uplink.log").is_file()
 
 
-def test_command_refuses_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """As they were: the command blocks some of them."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    try:
-        assert emulator.main(["env=lte", "--server", "127.0.0.1:9", "--scenario", "x"]) == 2
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@pytest.mark.usefixtures("signals")
+def test_command_listens_on_loopback_and_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert emulator.main(["env=[lte,s18]", "--server", "127.0.0.1:9", "--seconds", "0.1"]) == 0
+    opened, report = map(json.loads, capsys.readouterr().out.splitlines())
+    assert opened["scenario"] == "lte"  # the first
+    assert opened["client_address"][0] == "127.0.0.1"
+    assert report["sent_packets"] == 0
+
+
+@pytest.mark.usefixtures("signals")
+def test_the_path_is_the_one_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def noted(config: dict[str, Any], **asked: Any) -> NoReturn:
+        raise ValueError(f"{len(config['scenarios'])} scenarios, {asked}")
+
+    monkeypatch.setattr(emulator, "emulated_path", noted)
+    monkeypatch.setattr(emulator_check, "compare", noted)
+    which = ["env=[s18,lte]", "--scenario", "lte", "--seed", "7"]
+    own = ["--server", "[::1]:9", "--listen", "::1", "--log", str(tmp_path / "new" / "log")]
+    assert emulator.main([*which, *own]) == 2
+    assert emulator_check.main([*which, "--mbps", "3", "--seconds", "2", "--burst", "4"]) == 2
+    opened, checked = capsys.readouterr().err.splitlines()
+    wanted = {"server": ("::1", 9), "seed": 7, "scenario": "lte", "listen": "::1"}
+    assert opened == f"error: 2 scenarios, {wanted | {'log': tmp_path / 'new' / 'log'}}"
+    wanted = {"seed": 7, "scenario": "lte", "mbps": 3.0, "seconds": 2.0, "burst": 4}
+    assert checked == f"error: 2 scenarios, {wanted}"
+
+
+@pytest.mark.usefixtures("signals")
+def test_command_refuses_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert emulator.main(["env=lte", "--server", "127.0.0.1:9", "--scenario", "x"]) == 2
     assert capsys.readouterr().err == "error: scenario: there is no 'x' among lte\n"
     with pytest.raises(SystemExit):
         emulator.main(["env=lte", "--server", "localhost"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -65,13 +66,55 @@ def test_kernel_tcp_crosses_the_path(tmp_path: Path) -> None:
 
 @needs_root
 def test_command_exits_as_its_command_does(capfd: pytest.CaptureFixture[str]) -> None:
-    script = "echo base=$MAHIMAHI_BASE; exit 3"
+    script = "echo base=$MAHIMAHI_BASE; ip route show default; ip -brief address show lo; exit 3"
     assert shell.main(["env=constant", "--subnet", SUBNET, "--", "sh", "-c", script]) == 3
     out, err = capfd.readouterr()
-    assert out == f"base={SUBNET}.1\n"
+    base, route, loopback = out.splitlines()
+    assert base == f"base={SUBNET}.1"
+    assert route.startswith(f"default via {SUBNET}.1 ")  # all that leaves the namespace crosses the path
+    assert "127.0.0.1/8" in loopback
     assert json.loads(err)["sent_packets"] == 0
     listed = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
     assert f"mvrl{os.getpid()}" not in listed
+
+
+@needs_root
+def test_what_the_host_refuses_is_named_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.main(["env=constant", "--subnet", "10.300.1", "--", "true"]) == 2
+    assert "error: ip address add 10.300.1.1 peer 10.300.1.2 " in capsys.readouterr().err
+    listed = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+    assert f"mvrl{os.getpid()}" not in listed
+
+
+def test_the_path_is_the_one_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def noted(config: dict[str, Any], **asked: Any) -> NoReturn:
+        raise ValueError(f"{len(config['scenarios'])} scenarios, {asked}")
+
+    monkeypatch.setattr(shell, "inside", noted)
+    options = ["--scenario", "lte", "--seed", "7", "--log", "logs/a", "--subnet", "10.9.8"]
+    assert shell.main(["env=[s18,lte]", *options, "--", "true"]) == 2
+    assert shell.main(["env=s18", "--", "true"]) == 2
+    asked, usual = capsys.readouterr().err.splitlines()
+    wanted = {"seed": 7, "scenario": "lte", "log": Path("logs/a"), "subnet": "10.9.8"}
+    assert asked == f"error: 2 scenarios, {wanted}"
+    defaults = {"seed": 0, "scenario": 0, "log": None, "subnet": "10.77.0"}
+    assert usual == f"error: 1 scenarios, {defaults}"
+
+
+def test_what_follows_the_first_dashes_is_the_command() -> None:
+    assert shell.parse(["env=lte", "--", "sh", "--", "-c"]).command == ["sh", "--", "-c"]
+
+
+def test_what_the_host_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.which", lambda name: None)
+        assert shell.why_not() == "needs the program ip (iproute2)"
+    monkeypatch.setattr("shutil.which", lambda name: f"/sbin/{name}")
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    assert shell.why_not() == "needs /dev/net/tun"
 
 
 def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
