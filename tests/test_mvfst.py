@@ -296,8 +296,12 @@ class ThreadContext:
         exitcode = 0
 
         def __init__(self, target: Callable[..., None], args: tuple[Any, ...]) -> None:
-            pipe = Connection(os.dup(args[0].fileno()))  # as another process has it
-            super().__init__(target=target, args=(pipe, *args[1:]))
+            self._pipe = Connection(os.dup(args[0].fileno()))  # as another process has it
+            super().__init__(target=target, args=(self._pipe, *args[1:]))
+
+        def run(self) -> None:
+            with self._pipe:
+                super().run()
 
 
 def test_a_comparison_plays_all_schemes_in_mvfst(
