@@ -5,7 +5,7 @@
 #include <string>
 
 #include "bench/cases.h"
-#include "environment/counted_memory.h"
+#include "common/test_memory.h"
 #include "environment/environment.h"
 
 namespace mvfstrl {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "environment/counted_memory.h"
+#include "common/test_memory.h"
 #include "environment/environment.h"
 #include "environment/vector_environment.h"
 

@@ -1,32 +1,14 @@
 // A packet allocates nothing once lists and rings have grown: every allocation of this program is counted.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <cstdint>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "common/test_memory.h"
 #include "host/session.h"
 #include "policy/test_network.h"
-
-namespace {
-std::atomic<long> allocations = 0;
-
-void* counted(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-}  // namespace
-
-void* operator new(std::size_t size) { return counted(size); }
-void* operator new[](std::size_t size) { return counted(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace mvfstrl {
 namespace {
@@ -55,14 +37,14 @@ void round_trips(Session& session, std::uint64_t& number, std::int64_t& ms, int 
   }
 }
 
-long allocations_after_warm_up(Session& session) {
+std::int64_t allocations_after_warm_up(Session& session) {
   std::uint64_t number = 0;
   std::int64_t ms = 0;
   session.start(TimePoint::zero());
   round_trips(session, number, ms, 600);
-  const long before = allocations;
+  const std::int64_t before = CountedMemory::allocations();
   round_trips(session, number, ms, kRounds);
-  return allocations - before;
+  return CountedMemory::allocations() - before;
 }
 
 template <std::size_t... Is>

@@ -3,26 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
+#include <cstdint>
 #include <vector>
 
 #include "common/rng.h"
+#include "common/test_memory.h"
 #include "observe/observation_spec.h"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-// Not inlined: gcc 12 would take the pairs for mismatched (-Wmismatched-new-delete).
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace mvfstrl {
 namespace {
@@ -153,7 +139,7 @@ TEST(Observer, NothingIsAllocatedAfterConstruction) {
   Observer observer(ObservationConfig{}, 5);
   std::vector<float> out(observer.size());
   Connection connection;
-  const std::size_t before = allocations;
+  const std::int64_t before = CountedMemory::allocations();
   for (int episode = 0; episode < 3; ++episode) {
     observer.reset(at(0), ByteCount(12'520));
     for (int step = 1; step <= 50; ++step) {
@@ -163,7 +149,7 @@ TEST(Observer, NothingIsAllocatedAfterConstruction) {
       observer.write_observation(out);
     }
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(CountedMemory::allocations(), before);
 }
 
 }  // namespace

@@ -1,29 +1,13 @@
 // A decision allocates nothing: every allocation of this program is counted.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <cstdint>
+#include <span>
+#include <vector>
 
+#include "common/test_memory.h"
 #include "policy/policy.h"
 #include "policy/test_network.h"
-
-namespace {
-std::atomic<long> allocations = 0;
-
-void* counted(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-}  // namespace
-
-void* operator new(std::size_t size) { return counted(size); }
-void* operator new[](std::size_t size) { return counted(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace mvfstrl {
 namespace {
@@ -38,7 +22,7 @@ TEST(PolicyAllocations, ThereAreNoneInADecision) {
     const std::span<const float> one(observations.data(), 211);
     const std::vector<float> noise(7 * 5, 0.1F);
     std::vector<std::int32_t> actions(7);
-    const long before = allocations;
+    const std::int64_t before = CountedMemory::allocations();
     for (int step = 0; step < 10; ++step) {
       policy->set_job(step % 2);
       policy->act(one);
@@ -48,14 +32,14 @@ TEST(PolicyAllocations, ThereAreNoneInADecision) {
         batch.reset(3);
       }
     }
-    EXPECT_EQ(allocations, before) << name_of(set);
+    EXPECT_EQ(CountedMemory::allocations(), before) << name_of(set);
   }
 }
 
 TEST(PolicyAllocations, AreCounted) {
-  const long before = allocations;
+  const std::int64_t before = CountedMemory::allocations();
   const std::vector<int> some(100);
-  EXPECT_GT(allocations, before);
+  EXPECT_GT(CountedMemory::allocations(), before);
 }
 
 }  // namespace
