@@ -215,8 +215,10 @@ class Emulator:
         server: tuple[str, int],
         listen: str = "127.0.0.1",
         log: str | None = None,
+        series: bool = False,
     ) -> EmulatedPath:
         """The path that an environment of this configuration draws for an episode of that seed and scenario.
+        `series`: its report holds one of the data link, a list a column, of the windows that are over.
         ValueError naming what is wrong; OSError naming the address that cannot be had."""
     def add_tunnel(
         self,
@@ -260,7 +262,8 @@ class HostedConnection:
     it sends and what becomes of it, and is told the window; whoever decides is shown an observation a window
     and answers when it can. `config` as `VectorEnvironment` takes it, of which flow `flow` says the scheme;
     `seed`: the episode's; `policy`: answers in the connection itself, `job` the scenario's index in its
-    training, -1 for none; `guard`: the knobs of one beside the agent, none for none. Times are whole
+    training, -1 for none; `guard`: the knobs of one beside the agent, none for none; `series`: the report
+    holds one, a list a column, of the windows of `window_ms` that are over since the start. Times are whole
     nanoseconds from one moment on, and never run backwards. One thread."""
 
     def __init__(
@@ -272,6 +275,7 @@ class HostedConnection:
         policy: PolicyModel | None = None,
         job: int = -1,
         guard: dict[str, Any] | None = None,
+        series: bool = False,
     ) -> None: ...
     def start(self, now_ns: int) -> None:
         """The first window begins. Once."""

@@ -26,7 +26,7 @@ from pantheon.benchmark import CONTENT, Benchmark, Cell, Share
 from pantheon.cells import CellStore, digest, file_name
 from pantheon.local import LocalPolicy
 from pantheon.parallel import Tasks
-from pantheon.results import REALTIME, fallbacks_of, rows_of, write_results
+from pantheon.results import REALTIME, fallbacks_of, rows_of, series_of, write_results
 from pantheon.schemes import Scheme, ServedPolicy
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class RealtimeBenchmark(Benchmark):
         real = realtime_columns(report)
         return {
             "rows": [{**row, **real} for row in rows_of(report, name, scenario)],
-            "series": [],
+            "series": [series_of(report, name, scenario)] if seed in cell.seeds[: cell.series_runs] else [],
             "fallbacks": fallbacks_of(report, name, scenario),
             LATENCIES: latencies_of(report, name, scenario),
         }

@@ -75,7 +75,7 @@ class FakeSender:
         if self._kind.startswith("mvfst_"):
             config = {**config, "flows": [{**flow, "controller": {"kind": "cubic"}}]}
         self._left = flow["app"].get("size_bytes", 1 << 60)
-        self._hosted = HostedConnection(config, seed=seed, policy=policy, job=job, guard=guard)
+        self._hosted = HostedConnection(config, seed=seed, policy=policy, job=job, guard=guard, series=True)
         self._qlog = qlog
         self._socket = udp("127.0.0.1")
         self._server = server

@@ -97,6 +97,9 @@ def test_schemes_are_compared_over_real_packets_and_go_on_where_they_stood(
     assert set(zip(first["scheme"], first["seed"], strict=True)) == {
         (scheme, seed) for scheme in ("cubic", "fixed") for seed in (1_000_000, 1_000_001)
     }
+    series = pd.read_parquet(tmp_path / "series.parquet")
+    assert set(series["seed"]) == {1_000_000}  # test.series_runs=1
+    assert np.allclose(series["capacity_mbps"], 6.0)
     assert (first["throughput_mbps"] > 1).all()
     assert (first["handshake_ms"] > 15).all()
     for seed in (1_000_000, 1_000_001):

@@ -64,12 +64,18 @@ class RealtimeHost:
         """As `Host.play_episode`; `qlog`: where aioquic's log goes."""
         from mvfstrl._native import HostedConnection
 
-        hosted = HostedConnection(config, seed=seed, policy=model, job=job, guard=guard)
+        hosted = HostedConnection(config, seed=seed, policy=model, job=job, guard=guard, series=True)
         logger = QuicLogger() if qlog is not None else None
         server, length_s = self._receiver.address, config["episode_ms"] / 1000.0
         with (
             emulated_path(
-                config, server=server, seed=seed, scenario=scenario, log=log, emulator=self._emulator
+                config,
+                server=server,
+                seed=seed,
+                scenario=scenario,
+                log=log,
+                emulator=self._emulator,
+                series=True,
             ) as path,
             closing(precise_loop()) as loop,
             settled_memory(),

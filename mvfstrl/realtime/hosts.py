@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mvfstrl import _native
 from mvfstrl.errors import ConfigError
+from mvfstrl.realtime.series import joined
 
 if TYPE_CHECKING:
     from mvfstrl._native import PolicyModel
@@ -116,6 +117,7 @@ def episode_report(config: dict[str, Any], seed: int, scenario: str, played: Pla
     links: dict[str, Any] = dict(played.path)
     sender = played.sender
     flow = {**sender, **{name: links[name] for name in LINK}, "flow": 0}
+    series = joined(links["series"], flow.pop("series"), played.handshake_ms)
     names = [each["name"] for each in config["scenarios"]]
     return {
         "env": 0,
@@ -130,6 +132,7 @@ def episode_report(config: dict[str, Any], seed: int, scenario: str, played: Pla
         "terminated": sender["terminated"],
         "length_ms": links["length_ms"],
         "flows": [flow],
+        "series": series,
         "cross_traffic": [],
         "realtime": {
             "late": links["late"],

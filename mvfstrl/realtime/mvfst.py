@@ -69,6 +69,7 @@ class MvfstHost:
                 scenario=scenario,
                 log=log,
                 emulator=self._emulator,
+                series=True,
             ) as path,
             _kept_log(qlog) as logs,
         ):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from mvfstrl._native import EmulatedPath, Emulator
 
@@ -38,10 +38,20 @@ class LinkReport(TypedDict):
     in_flight_packets: int
 
 
+class LinkSeries(TypedDict):
+    """Columns of an episode's series that the path alone can tell (native/environment/series.h)."""
+
+    time_ms: list[float]
+    throughput_mbps: list[float]
+    capacity_mbps: list[float]
+    queue_delay_ms: list[float]
+
+
 class PathReport(LinkReport):
     """What came of a path so far: the data link's figures, and how far the emulator is to be trusted."""
 
     acks: LinkReport
+    series: NotRequired[LinkSeries]  # where it was asked for
     length_ms: float  # since the path's time zero
     lateness_p50_ms: float  # how long after it was due a datagram was written
     lateness_p99_ms: float
@@ -65,12 +75,13 @@ def emulated_path(
     listen: str = "127.0.0.1",
     log: Path | None = None,
     emulator: Emulator | None = None,
+    series: bool = False,
 ) -> Iterator[EmulatedPath]:
     """The path of an episode of that seed and scenario to `server`, open for the length of the context.
 
     `config`: the native core's (`native_config`). `listen`: HOST or HOST:PORT for the client's side. `log`:
     LOG.uplink.log and LOG.downlink.log are written in mahimahi's format. `emulator`: whose thread drives the
-    path; by default one of its own.
+    path; by default one of its own. `series`: its report holds that of the data link, window by window.
     """
     with ExitStack() as stack:
         driver = emulator if emulator is not None else stack.enter_context(Emulator())
@@ -82,6 +93,7 @@ def emulated_path(
                 server=server,
                 listen=listen,
                 log=None if log is None else str(log),
+                series=series,
             )
         )
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -23,6 +24,7 @@
 #include "emulator/udp_port.h"
 #include "environment/config_io.h"
 #include "environment/scenario.h"
+#include "environment/series.h"
 
 namespace py = pybind11;
 
@@ -64,7 +66,8 @@ void check_real(const EnvironmentConfig& config) {
 }
 
 EmulatedPathConfig path_config(const EnvironmentConfig& config,
-                               const std::variant<std::int32_t, std::string>& scenario, std::uint64_t seed) {
+                               const std::variant<std::int32_t, std::string>& scenario, std::uint64_t seed,
+                               bool series = false) {
   check_real(config);
   const ScenarioDistribution scenarios(config.scenarios, config.transport.window.packet_size);
   const EpisodePath path = scenarios.sample(seed, scenario_index(scenario, scenarios));
@@ -74,7 +77,8 @@ EmulatedPathConfig path_config(const EnvironmentConfig& config,
           .data_rng = data_rng(seed),
           .ack_rng = ack_rng(seed),
           .overhead_bytes = path.overhead_bytes,
-          .log = {}};
+          .log = {},
+          .series = series ? std::optional(series_window(config.observation)) : std::nullopt};
 }
 
 // Keys of a flow's report that the path alone can tell (environment/report.h).
@@ -106,6 +110,25 @@ void report_link(py::dict& out, const LinkReport& link, Duration length) {
   out["in_flight_packets"] = link.in_flight_packets;
 }
 
+// Columns of an episode's series (environment/series.h) that the path alone can tell.
+py::dict series_dict(const std::vector<LinkPoint>& series, Duration window) {
+  py::list time, throughput, capacity, delay;
+  for (const LinkPoint& point : series) {
+    const double nothing = std::numeric_limits<double>::quiet_NaN();
+    const auto packets = static_cast<double>(point.left.packets);
+    time.append((window * static_cast<std::int64_t>(time.size() + 1)).to_ms());
+    throughput.append(Bandwidth::from_bytes_over(ByteCount(point.left.bytes), window).to_mbps());
+    capacity.append(Bandwidth::from_bytes_over(point.offered, window).to_mbps());
+    delay.append(packets > 0 ? point.sojourn.to_ms() / packets : nothing);
+  }
+  py::dict out;
+  out["time_ms"] = time;
+  out["throughput_mbps"] = throughput;
+  out["capacity_mbps"] = capacity;
+  out["queue_delay_ms"] = delay;
+  return out;
+}
+
 py::dict to_dict(const PathReport& report) {
   py::dict out;
   report_link(out, report.data, report.length);
@@ -134,6 +157,7 @@ class BoundPath {
       : emulator_(std::move(emulator)),
         path_(emulator_->add(config, std::move(ports))),
         name_(config.name),
+        series_(config.series),
         client_address_(client_address) {}
   BoundPath(const BoundPath&) = delete;
   BoundPath& operator=(const BoundPath&) = delete;
@@ -145,6 +169,8 @@ class BoundPath {
   }
 
   const std::string& name() const { return name_; }
+  // The length of its windows; none: no series is recorded.
+  std::optional<Duration> series() const { return series_; }
   HostPort client_address() const { return {client_address_.host(), client_address_.port()}; }
   void start() {
     emulator_->with([this] { open()->start(monotonic_now()); });
@@ -169,6 +195,7 @@ class BoundPath {
   std::shared_ptr<Emulator> emulator_;
   EmulatedPath* path_;
   std::string name_;
+  std::optional<Duration> series_;
   Address client_address_;
   std::optional<PathReport> last_;
 };
@@ -176,10 +203,10 @@ class BoundPath {
 std::unique_ptr<BoundPath> add_path(const std::shared_ptr<Emulator>& emulator, const py::dict& config,
                                     const std::variant<std::int32_t, std::string>& scenario,
                                     std::uint64_t seed, const HostPort& server, const std::string& listen,
-                                    const std::optional<std::string>& log) {
+                                    const std::optional<std::string>& log, bool series) {
   const Value value = from_python(config);
   const py::gil_scoped_release release;
-  EmulatedPathConfig path = path_config(parse_config(value), scenario, seed);
+  EmulatedPathConfig path = path_config(parse_config(value), scenario, seed, series);
   path.log = log;
   auto client = std::make_unique<UdpClientPort>(Address::parse(listen));
   const Address address = client->address();
@@ -244,7 +271,9 @@ void bind_path_class(py::module_& module) {
                const py::gil_scoped_release release;
                report = path.report();
              }
-             return to_dict(*report);
+             py::dict out = to_dict(*report);
+             if (path.series()) out["series"] = series_dict(report->series, *path.series());
+             return out;
            })
       .def("close", &BoundPath::close, Released())
       .def("__enter__", [](py::object self) { return self; })
@@ -272,7 +301,8 @@ void bind_emulator(py::module_& module) {
   py::class_<Emulator, std::shared_ptr<Emulator>>(module, "Emulator")
       .def(py::init<>())
       .def("add_path", &add_path, py::arg("config"), py::kw_only(), py::arg("scenario") = 0, py::arg("seed"),
-           py::arg("server"), py::arg("listen") = "127.0.0.1", py::arg("log") = py::none())
+           py::arg("server"), py::arg("listen") = "127.0.0.1", py::arg("log") = py::none(),
+           py::arg("series") = false)
       .def("add_tunnel", &add_tunnel, py::arg("config"), py::kw_only(), py::arg("scenario") = 0,
            py::arg("seed"), py::arg("inner"), py::arg("outer"), py::arg("log") = py::none())
       .def_property_readonly("has_priority", &Emulator::has_priority)

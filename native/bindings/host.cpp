@@ -83,8 +83,8 @@ class HostedConnection {
 
 std::unique_ptr<HostedConnection> make_hosted(const py::dict& config, std::size_t flow, std::uint64_t seed,
                                               std::shared_ptr<PolicyModel> policy, std::int32_t job,
-                                              const std::optional<py::dict>& guard) {
-  HostedOptions options{.flow = flow, .seed = seed, .model = std::move(policy), .job = job};
+                                              const std::optional<py::dict>& guard, bool series) {
+  HostedOptions options{.flow = flow, .seed = seed, .model = std::move(policy), .job = job, .series = series};
   if (guard) options.guard = parse_guard(from_python(*guard));
   const EnvironmentConfig parsed = parse_config(from_python(config));
   if (flow < parsed.flows.size() && mvfst_scheme(parsed.flows[flow].controller)) {
@@ -154,7 +154,8 @@ void bind_host(py::module_& module) {
   Hosted hosted(module, "HostedConnection", "A real connection that one of our controllers drives.");
   hosted
       .def(py::init(&make_hosted), py::arg("config"), py::kw_only(), py::arg("flow") = 0, py::arg("seed") = 0,
-           py::arg("policy") = py::none(), py::arg("job") = -1, py::arg("guard") = py::none())
+           py::arg("policy") = py::none(), py::arg("job") = -1, py::arg("guard") = py::none(),
+           py::arg("series") = false)
       .def(
           "start", [](HostedConnection& c, std::int64_t now) { c.session().start(time_of(now)); },
           py::arg("now_ns"))

@@ -73,7 +73,7 @@ std::unique_ptr<BoundSender> make_sender(const py::dict& config, std::uint64_t s
                                          const std::string& ca, std::shared_ptr<PolicyModel> policy,
                                          std::int32_t job, const std::optional<py::dict>& guard,
                                          const std::optional<std::string>& qlog) {
-  HostedOptions hosted{.seed = seed, .model = std::move(policy), .job = job};
+  HostedOptions hosted{.seed = seed, .model = std::move(policy), .job = job, .series = true};
   if (guard) hosted.guard = parse_guard(from_python(*guard));
   if (ca.empty()) throw std::invalid_argument("ca: names the certificate to trust");
   SenderOptions options;

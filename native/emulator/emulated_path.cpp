@@ -25,6 +25,7 @@ EmulatedPath::EmulatedPath(const EmulatedPathConfig& config, Ports ports, Datagr
       acks_(config.acks, kAckOrder, config.ack_rng, config.overhead_bytes, pool),
       data_offered_(offered_of(config, Side::kClient)),
       acks_offered_(offered_of(config, Side::kServer)) {
+  if (config.series) series_.emplace(*config.series, offered_of(config, Side::kClient));
   if (!config.log) return;
   data_log_.emplace(*config.log + ".uplink.log", "uplink of " + config.name,
                     offered_of(config, Side::kClient));
@@ -110,7 +111,7 @@ void EmulatedPath::write(Side side, SendBatch& departures) {
 }
 
 void EmulatedPath::settle() {
-  data_.settle(data_log_ ? &*data_log_ : nullptr);
+  data_.settle(data_log_ ? &*data_log_ : nullptr, series_ ? &*series_ : nullptr);
   acks_.settle(ack_log_ ? &*ack_log_ : nullptr);
 }
 
@@ -138,7 +139,8 @@ PathReport EmulatedPath::report(TimePoint now) {
                     .acks = report_link(acks_, acks_offered_, config_.acks.delay, at),
                     .faults = faults_,
                     .lateness = lateness_,
-                    .lateness_max = lateness_max_};
+                    .lateness_max = lateness_max_,
+                    .series = series_ ? series_->until(at) : std::vector<LinkPoint>{}};
   report.faults.overruns = ports_.client->overruns() + ports_.server->overruns();
   return report;
 }

@@ -13,6 +13,7 @@
 #include "common/units.h"
 #include "emulator/clock.h"
 #include "emulator/datagram_pool.h"
+#include "emulator/link_series.h"
 #include "emulator/offered.h"
 #include "emulator/path_log.h"
 #include "emulator/path_report.h"
@@ -28,8 +29,9 @@ struct EmulatedPathConfig {
   std::string name;  // for logs
   DirectionConfig data, acks;
   Rng data_rng, ack_rng;
-  std::int64_t overhead_bytes = 28;  // of a datagram on the link, beyond its payload
-  std::optional<std::string> log;    // LOG.uplink.log and LOG.downlink.log
+  std::int64_t overhead_bytes = 28;               // of a datagram on the link, beyond its payload
+  std::optional<std::string> log;                 // LOG.uplink.log and LOG.downlink.log
+  std::optional<Duration> series = std::nullopt;  // the length of its windows; none: no series is recorded
 };
 
 class EmulatedPath {
@@ -76,6 +78,7 @@ class EmulatedPath {
   std::array<TimePoint, 2> read_until_{TimePoint::never(), TimePoint::never()};
   Offered data_offered_, acks_offered_;
   std::optional<PathLog> data_log_, ack_log_;
+  std::optional<LinkSeries> series_;
   std::optional<TimePoint> zero_;  // of the monotonic clock
   TimePoint stalled_until_;
   RelayFaults faults_;

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/delay_histogram.h"
 #include "common/units.h"
+#include "emulator/link_series.h"
 #include "path/tally.h"
 
 namespace mvfstrl {
@@ -43,6 +45,7 @@ struct PathReport {
   RelayFaults faults;
   DelayHistogram lateness;  // of the writes of both directions: when done, after when due
   Duration lateness_max;
+  std::vector<LinkPoint> series;  // of the data link, where one is recorded
 
   bool late() const { return lateness.percentile(0.99) > kLatenessLimit; }
 };

@@ -79,10 +79,11 @@ void Relay::sweep() {
   }
 }
 
-void Relay::settle(PathLog* log) {
+void Relay::settle(PathLog* log, LinkSeries* series) {
   for (const LinkEvent& event : events_) {
     if (event.kind == LinkEvent::Kind::kDeparture) link_bytes_ += ByteCount(event.size_bytes);
     if (log != nullptr) log->write(event);
+    if (series != nullptr) series->add(event);
   }
   events_.clear();
 }

@@ -12,6 +12,7 @@
 #include "common/rng.h"
 #include "common/units.h"
 #include "emulator/datagram_pool.h"
+#include "emulator/link_series.h"
 #include "emulator/path_log.h"
 #include "path/direction.h"
 
@@ -36,8 +37,8 @@ class Relay {
   // until the pool's memory is next written to.
   Datagram* advance(TimePoint until, TimePoint& due);
 
-  // Records what has happened at the link since the last call, in `log` too if there is one.
-  void settle(PathLog* log);
+  // Records what has happened at the link since the last call, in `log` and `series` too if there are any.
+  void settle(PathLog* log, LinkSeries* series = nullptr);
 
   // As of the latest settle():
   const DirectionCounters& counters() const { return direction_.counters(); }

@@ -169,12 +169,9 @@ void Environment::run_to(TimePoint until) {
   simulation_->run_until(until);
 }
 
-// The series' windows are those of the observation, from the episode's start; where the latter have no length
-// of their own, 100 ms.
+// The series' windows close with those of the observation.
 void Environment::begin_series() {
-  const ObservationConfig& observation = shared_.config.observation;
-  const Duration window =
-      observation.window_kind == WindowKind::kTime ? observation.window : Duration::from_ms(100);
+  const Duration window = series_window(shared_.config.observation);
   const Duration head = Duration::from_ns((grid_start() - TimePoint::zero()).ns() % window.ns());
   series_.begin(*simulation_, shared_.config.flows, TimePoint::zero() + (head.is_zero() ? window : head),
                 window, shared_.config.transport.window.packet_size);

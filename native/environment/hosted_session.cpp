@@ -5,8 +5,10 @@
 #include <string>
 
 #include "environment/agent.h"
+#include "environment/columns.h"
 #include "environment/environment.h"
 #include "environment/report.h"
+#include "environment/series.h"
 #include "environment/simulation.h"
 
 namespace mvfstrl {
@@ -26,6 +28,7 @@ SessionConfig session_config(const EnvironmentConfig& config, const HostedOption
   session.actions = config.actions;
   session.reward = config.reward;
   session.persistent_congestion_threshold = config.transport.persistent_congestion_threshold;
+  if (options.series) session.series = series_window(config.observation);
   std::visit(
       [&](const auto& scheme) {
         using Scheme = std::decay_t<decltype(scheme)>;
@@ -47,6 +50,20 @@ SessionConfig session_config(const EnvironmentConfig& config, const HostedOption
 
 Value terms_value(const RewardTerms& terms) {
   return Value(Value::Map{{"throughput", terms.throughput}, {"delay", terms.delay}, {"loss", terms.loss}});
+}
+
+Value series_value(const SessionSeries& series) {
+  const std::vector<SessionPoint> points = series.points();
+  return Value(Value::Map{
+      {"window_ms", series.window().to_ms()},
+      {"window_packets", column(points, &SessionPoint::window_packets)},
+      {"sent_packets", column(points, &SessionPoint::sent_packets)},
+      {"lost_packets", column(points, &SessionPoint::lost_packets)},
+      {"action", column(points, &SessionPoint::action)},
+      {"reward", column(points, &SessionPoint::reward)},
+      {"rtt_ms", column(points, &SessionPoint::rtt_ms)},
+      {"skipped", column(points, &SessionPoint::skipped)},
+  });
 }
 
 double share(std::uint64_t part, std::uint64_t whole) {
@@ -114,6 +131,7 @@ Value session_report(const Session& session, const FlowConfig& flow, std::size_t
   if (const Guard* guard = session.guard()) {
     map.emplace_back("guard", to_value(report_guard(*guard, active, now, session.guard_events())));
   }
+  if (session.series() != nullptr) map.emplace_back("series", series_value(*session.series()));
   return Value(std::move(map));
 }
 

@@ -20,6 +20,7 @@ struct HostedOptions {
   std::optional<GuardConfig> guard = std::nullopt;
   std::shared_ptr<const PolicyModel> model = nullptr;  // answers in the session; null: somebody else does
   std::int32_t job = -1;                               // the scenario's index in the policy's training
+  bool series = false;                                 // is recorded, and reported
 };
 
 // Throws std::invalid_argument naming the bad item.
@@ -29,7 +30,8 @@ std::unique_ptr<Session> make_session(const EnvironmentConfig& config, const Hos
 std::optional<bool> forced_pacing(Pacing pacing);
 
 // What is said of a connection that is over, or so far: the keys of a flow's report (environment/report.h)
-// that its sender can know, and a sender's own. Bytes are UDP payload.
+// that its sender can know, and a sender's own; `series`, where it is recorded, is that of its sender, from
+// its start. Bytes are UDP payload.
 Value session_report(const Session& session, const FlowConfig& flow, std::size_t index, TimePoint now);
 
 }  // namespace mvfstrl

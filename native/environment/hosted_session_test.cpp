@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,9 +16,35 @@
 namespace mvfstrl {
 namespace {
 
+void expect_same_number(double mine, double expected) {
+  if (std::isnan(expected)) {
+    EXPECT_TRUE(std::isnan(mine));
+  } else {
+    EXPECT_NEAR(mine, expected, 1e-9);
+  }
+}
+
+// Window by window, but for the last, which was cut.
+void expect_same_series(const Comparison<>& both) {
+  const std::vector<SessionPoint> series = both.session->series()->points();
+  const std::vector<SeriesPoint>& expected = both.virtual_time.report.series;
+  ASSERT_EQ(series.size(), 80U);
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_EQ(series[i].window_packets, expected[i].window_packets);
+    EXPECT_EQ(series[i].sent_packets, expected[i].sent_packets);
+    EXPECT_EQ(series[i].lost_packets, expected[i].lost_packets);
+    EXPECT_EQ(series[i].action, expected[i].action);
+    EXPECT_EQ(series[i].skipped, expected[i].skipped);
+    expect_same_number(series[i].reward, expected[i].reward);
+    expect_same_number(series[i].rtt_ms, expected[i].rtt_ms);
+  }
+}
+
 TEST(HostedSession, AnAgentSeesAndEarnsWhatItDoesInVirtualTime) {
   const Comparison<> both(lossy_config());
   expect_same(both);
+  expect_same_series(both);
   EXPECT_GT(both.session->ledger().stats().packets_lost, 10U);
 }
 
@@ -26,6 +53,7 @@ TEST(HostedSession, SoItDoesWhereAnswersTakeLongerThanAWindow) {
   config.action_delay = UniformDelay{Duration::from_ms(20), Duration::from_ms(330)};
   const Comparison<> both(config);
   expect_same(both);
+  expect_same_series(both);
   EXPECT_GT(both.session->account().skipped(), 5);
 }
 
@@ -33,7 +61,15 @@ TEST(HostedSession, SoItDoesWithCountWindows) {
   EnvironmentConfig config = lossy_config();
   config.observation.window_kind = WindowKind::kCount;
   config.observation.window_events = 12;
-  expect_same(Comparison<>(config));
+  const Comparison<> both(config);
+  expect_same(both);
+  expect_same_series(both);
+}
+
+TEST(HostedSession, ASeriesIsRecordedOnRequest) {
+  const auto session = make_session(lossy_config(), {});
+  EXPECT_EQ(session->series(), nullptr);
+  EXPECT_EQ(session_report(*session, FlowConfig{}, 0, TimePoint::zero()).find("series"), nullptr);
 }
 
 // One of each kind that there is in virtual time, with its defaults.
@@ -49,9 +85,12 @@ TEST(HostedSession, EverySchemeDrivesTheWindowAsInVirtualTime) {
     SCOPED_TRACE(scheme_name(scheme));
     EnvironmentConfig config = lossy_config();
     config.flows[0].controller = scheme;
-    // A session that draws lots does not wait.
-    if (std::holds_alternative<RandomActions>(scheme)) config.action_delay = ConstantDelay{Duration::zero()};
-    expect_same(Comparison<>(config));
+    // A session that draws lots does not wait: it acts at the very ends of the series' windows.
+    const bool random = std::holds_alternative<RandomActions>(scheme);
+    if (random) config.action_delay = ConstantDelay{Duration::zero()};
+    const Comparison<> both(config);
+    expect_same(both);
+    if (!random) expect_same_series(both);
   }
 }
 

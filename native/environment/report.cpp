@@ -3,6 +3,8 @@
 #include <bit>
 #include <utility>
 
+#include "environment/columns.h"
+
 namespace mvfstrl {
 namespace {
 
@@ -52,14 +54,6 @@ Value traffic_value(const TrafficReport& t) {
       {"completion_p50_ms", t.completion_p50_ms},
       {"completion_p95_ms", t.completion_p95_ms},
   });
-}
-
-template <class T>
-Value column(const std::vector<SeriesPoint>& series, T SeriesPoint::* member) {
-  Value::List list;
-  list.reserve(series.size());
-  for (const SeriesPoint& point : series) list.emplace_back(point.*member);
-  return Value(std::move(list));
 }
 
 Value series_value(const std::vector<SeriesPoint>& series) {

@@ -4,6 +4,10 @@
 
 namespace mvfstrl {
 
+Duration series_window(const ObservationConfig& observation) {
+  return observation.window_kind == WindowKind::kTime ? observation.window : Duration::from_ms(100);
+}
+
 void SeriesRecorder::begin(Simulation& simulation, const std::vector<FlowConfig>& flows, TimePoint first_end,
                            Duration window, ByteCount packet_size) {
   simulation_ = &simulation;

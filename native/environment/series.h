@@ -32,6 +32,9 @@ struct SeriesPoint {
   bool skipped = false;  // one of them closed while an answer was outstanding
 };
 
+// A series' windows are those of the observation; where these have no length of their own, 100 ms.
+Duration series_window(const ObservationConfig& observation);
+
 class SeriesRecorder {
  public:
   // A new episode. The first window ends at `first_end`, each next one `window` later, the last with the

@@ -50,6 +50,7 @@ struct Episode {
     const EnvironmentShared shared(config);
     Environment environment(shared);
     environment.record_events(true);
+    environment.record_series(true);
     environment.reset(kReplaySeed, 0);
     Rng rng(3);
     look(environment);
@@ -223,7 +224,7 @@ struct Comparison {
 
   explicit Comparison(const EnvironmentConfig& config)
       : virtual_time(config),
-        session(make_session(config, {.seed = kReplaySeed, .guard = config.flows[0].guard})) {
+        session(make_session(config, {.seed = kReplaySeed, .guard = config.flows[0].guard, .series = true})) {
     Host host(*session);
     Replay<Host> replay(*session, host, virtual_time.report.events[0], config.transport.window.packet_size,
                         std::holds_alternative<RandomActions>(config.flows[0].controller));

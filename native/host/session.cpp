@@ -40,6 +40,7 @@ Session::Session(const SessionConfig& config, Rng controller_rng, Rng action_rng
       action_rng_(action_rng),
       observation_(observer_.size()) {
   if (random_ && !agent_) throw std::invalid_argument("random_actions: a classic controller takes none");
+  if (config.series) series_.emplace(*config.series, config.limits.packet_size);
   if (config.mirror) mirrored_ = &static_cast<MirroredController&>(*controller_);
   if (is_guarded(config)) {
     guarded_ = &static_cast<GuardedController&>(*controller_);
@@ -54,10 +55,21 @@ Session::Session(const SessionConfig& config, Rng controller_rng, Rng action_rng
   policy_->set_job(job);
 }
 
+TimePoint Session::tick(TimePoint now) {
+  now_ = std::max(now_, now);
+  if (series_) close_series(now_ - Duration::from_ns(1));  // what happens now may be in the open window
+  return now_;
+}
+
+void Session::close_series(TimePoint until) {
+  while (running() && series_->due() <= until) series_->close(stats());
+}
+
 void Session::start(TimePoint now) {
   if (state_ != State::kWaiting) throw std::logic_error("start: a session starts once");
   start_ = window_start_ = tick(now);
   observer_.reset(start_, congestion_window());
+  if (series_) series_->begin(start_);
   state_ = State::kRunning;
 }
 
@@ -132,7 +144,10 @@ void Session::close_due(TimePoint now, bool at_now) {
 void Session::close_window(TimePoint end, bool over, bool complete) {
   const WindowSummary window = observer_.close_window(end, ledger_.rtt(), stats());
   window_start_ = end;
-  const auto close = account_.close(reward_.terms(window), asked_.has_value(), over, complete);
+  const RewardTerms reward = reward_.terms(window);
+  const auto close = account_.close(reward, asked_.has_value(), over, complete);
+  if (series_)
+    series_->on_observed(end, reward.sum(), window.mean_rtt, close == StepAccount::Close::kSkipped);
   if (close == StepAccount::Close::kSkipped) return;
   if (close == StepAccount::Close::kFirst && over) account_.truncate();
   end_step(end, over);
@@ -188,6 +203,7 @@ void Session::take_effect(TimePoint at, std::int32_t action, Duration latency) {
   asked_.reset();
   fresh_ = false;
   action = apply_action(*controller_, guarded_ != nullptr, actions_, at, action, latency);
+  if (series_ && action != kNoAction) series_->on_action(at, action);
   // What a fall-back does is, to the policy, a window that changes while it keeps still.
   observer_.on_action(static_cast<std::size_t>(action == kNoAction ? 0 : action), congestion_window());
 }
@@ -195,6 +211,7 @@ void Session::take_effect(TimePoint at, std::int32_t action, Duration latency) {
 void Session::finish(TimePoint now, bool complete) {
   if (state_ == State::kWaiting) throw std::logic_error("finish: the session has not started");
   close_due(tick(now), false);
+  if (series_) close_series(now_);
   if (!running()) return;
   if (window_start_ < now_ || observation_number_ == 0) {
     close_window(now_, true, complete);

@@ -34,6 +34,7 @@
 #include "congestion/factory.h"
 #include "congestion/mirrored.h"
 #include "host/ledger.h"
+#include "host/series.h"
 #include "observe/action_set.h"
 #include "observe/observer.h"
 #include "observe/reward.h"
@@ -55,6 +56,7 @@ struct SessionConfig {
   ActionConfig actions;
   RewardConfig reward = LogRatioReward{};
   std::int32_t persistent_congestion_threshold = 3;
+  std::optional<Duration> series;  // the length of its windows; none: no series is recorded
 };
 
 class Session final : private GuardLog {
@@ -127,12 +129,15 @@ class Session final : private GuardLog {
   // From a window's end to its answer; of those given up, how long they were waited for.
   const DelayHistogram& latency() const { return latency_; }
   std::int64_t unasked_answers() const { return unasked_answers_; }
+  // Null where none is recorded.
+  const SessionSeries* series() const { return series_ ? &*series_ : nullptr; }
 
  private:
   enum class State : std::uint8_t { kWaiting, kRunning, kDone };
 
   void on_guard_event(const GuardEvent& event) override { guard_events_.push_back(event); }
-  TimePoint tick(TimePoint now) { return now_ = std::max(now_, now); }
+  TimePoint tick(TimePoint now);
+  void close_series(TimePoint until);
   const ConnectionStats& stats();
   TimePoint patience_end() const;
   void close_due(TimePoint now, bool at_now);
@@ -166,6 +171,7 @@ class Session final : private GuardLog {
   std::int64_t unasked_answers_ = 0;
   DelayHistogram latency_;
   std::vector<GuardEvent> guard_events_;
+  std::optional<SessionSeries> series_;
 };
 
 }  // namespace mvfstrl
