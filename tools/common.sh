@@ -9,6 +9,12 @@ STATE="$VENV/.mvfstrl" # stamps of the set-up; gone when .venv is removed
 # Reference data: used where it is, never needed.
 export MVFSTRL_SHARED="${MVFSTRL_SHARED:-$ROOT/../shared}"
 
+# Where a real mvfst was installed: what the environment says or, where it says nothing, what the set-up was last told.
+# Empty: where CMake finds one by itself.
+if [[ -z "${MVFST_ROOT+said}" && -f "$STATE/mvfst" ]]; then MVFST_ROOT="$(cat "$STATE/mvfst")"; fi
+MVFST_ROOT="${MVFST_ROOT:-}"
+if [[ -n "$MVFST_ROOT" ]]; then MVFST_MODE=ON; else MVFST_MODE=AUTO; fi
+
 say() { printf '==> %s\n' "$*"; }
 
 die() {
@@ -41,11 +47,14 @@ step() {
   printf '    done in %d s\n' "$((SECONDS - begin))"
 }
 
+# say_mvfst FOLDER: what the build in FOLDER found.
+say_mvfst() { if [[ -f "$1/mvfst.txt" ]]; then say "$(cat "$1/mvfst.txt")"; fi; }
+
 # configure FOLDER OPTION...: configures native/ into FOLDER with the cmake and ninja of .venv.
 configure() {
   local folder="$1" launcher=()
   shift
   if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   "$VENV/bin/cmake" -S "$ROOT/native" -B "$folder" -G Ninja -DCMAKE_MAKE_PROGRAM="$VENV/bin/ninja" \
-    "${launcher[@]}" "$@"
+    "-DMVFSTRL_MVFST=$MVFST_MODE" "-DMVFST_ROOT=$MVFST_ROOT" "${launcher[@]}" "$@"
 }

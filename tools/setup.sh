@@ -8,7 +8,7 @@
 #   tools/setup.sh inference nothing but a compiler and CMake; tools/inference.sh builds with them, without Python
 #
 # As root on Debian or Ubuntu it installs missing system packages; elsewhere it prints the line to run.
-# PYTHON=... and CXX=... choose the interpreter and the compiler. pip's own settings are honoured.
+# PYTHON=... and CXX=... choose the interpreter and the compiler, MVFST_ROOT=... the mvfst. pip's own settings are honoured.
 # shellcheck source=tools/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -169,7 +169,7 @@ packages_fingerprint() { (cd "$ROOT" && cat pyproject.toml constraints.txt && ec
 native_fingerprint() {
   (cd "$ROOT" && find native -type f ! -name '*_test.cpp' ! -path 'native/bench/*' ! -path 'native/tools/*' \
     ! -path 'native/policy_torch/*' -print0 | sort -z |
-    xargs -0 sha256sum && sha256sum pyproject.toml) | fingerprint
+    xargs -0 sha256sum && sha256sum pyproject.toml && echo "$MVFST_ROOT") | fingerprint
 }
 
 fresh() { [[ -x "$VENV/bin/python" && -f "$STATE/$1" && "$(cat "$STATE/$1")" == "$2" ]]; }
@@ -208,7 +208,8 @@ install_packages() {
 install_extension() {
   step "Building and installing the native extension" env PATH="$VENV/bin:$PATH" \
     "$VENV/bin/python" -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
-    -C build-dir="$ROOT/build/extension" -e "$ROOT"
+    -C build-dir="$ROOT/build/extension" -C "cmake.define.MVFSTRL_MVFST=$MVFST_MODE" \
+    -C "cmake.define.MVFST_ROOT=$MVFST_ROOT" -e "$ROOT"
 }
 
 if [[ "$PROFILE" == inference ]]; then
@@ -227,4 +228,6 @@ fi
 if ! fresh native "$native"; then
   install_extension
   echo "$native" >"$STATE/native"
+  echo "$MVFST_ROOT" >"$STATE/mvfst"
+  say_mvfst "$ROOT/build/extension"
 fi

@@ -5,7 +5,8 @@
 #   target_link_libraries(NAME PRIVATE mvfstrl::policy)
 #
 # A host of real connections links mvfstrl::host instead, one that emulates paths mvfstrl::emulator, and one that plays
-# episodes in virtual time mvfstrl::environment. The target `package_libraries` builds all that is installed.
+# episodes in virtual time mvfstrl::environment. Where mvfst was found there is mvfstrl::mvfst too, for those who
+# say find_package(mvfstrl CONFIG REQUIRED COMPONENTS mvfst), and the executable mvfstrl-traffic. The target `package_libraries` builds all that is installed.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -14,6 +15,14 @@ set(header_folder "${CMAKE_INSTALL_INCLUDEDIR}/mvfstrl")
 
 set(modules common path traffic congestion observe policy host transport environment emulator)
 add_custom_target(package_libraries DEPENDS mvfstrl-policy)
+install(TARGETS mvfstrl-policy RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+if(MVFSTRL_HAS_MVFST)
+  list(APPEND modules mvfst)
+  get_filename_component(mvfst_prefix "${mvfst_DIR}/../../.." ABSOLUTE) # lib/cmake/mvfst below it
+  add_dependencies(package_libraries mvfstrl-traffic)
+  install(TARGETS mvfstrl-traffic RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(FILES cmake/FindSodium.cmake DESTINATION "${package_folder}")
+endif()
 foreach(module ${modules})
   add_dependencies(package_libraries mvfstrl_${module})
   set_target_properties(mvfstrl_${module} PROPERTIES EXPORT_NAME ${module})
@@ -27,7 +36,6 @@ if(TARGET mvfstrl_policy_torch)
   install(TARGETS mvfstrl_policy_torch libtorch EXPORT mvfstrl ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   install(DIRECTORY policy_torch DESTINATION "${header_folder}" FILES_MATCHING PATTERN "*.h")
 endif()
-install(TARGETS mvfstrl-policy RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(EXPORT mvfstrl NAMESPACE mvfstrl:: FILE mvfstrlTargets.cmake DESTINATION "${package_folder}")
 
 configure_package_config_file(cmake/mvfstrlConfig.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/mvfstrlConfig.cmake"

@@ -52,9 +52,11 @@ endif()
 
 if(NOT MVFSTRL_MVFST_PROBLEM)
   set(MVFSTRL_HAS_MVFST ON)
-  message(STATUS "mvfst: found at ${mvfst_DIR}")
+  set(told "mvfst: found at ${mvfst_DIR}")
 elseif(MVFSTRL_MVFST STREQUAL "ON")
   message(FATAL_ERROR "mvfst: not found (${MVFSTRL_MVFST_PROBLEM})")
 else()
-  message(STATUS "mvfst: not found (${MVFSTRL_MVFST_PROBLEM}); transport=mvfst is left out")
+  set(told "mvfst: not found (${MVFSTRL_MVFST_PROBLEM}); transport=mvfst is left out")
 endif()
+message(STATUS "${told}")
+file(WRITE "${CMAKE_BINARY_DIR}/mvfst.txt" "${told}\n") # for set-ups that show no log
