@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mvfstrl._native import HostedConnection, default_alternatives, default_config, observation_spec
+from mvfstrl.agents.schemes import MVFST_OWN
 
 MS = 1_000_000
 PACKET = 1252
@@ -86,7 +87,13 @@ class Link:
             self.connection.flush(self.now)
 
 
-@pytest.mark.parametrize("kind", sorted(default_alternatives()["controller"]))
+@pytest.mark.parametrize("kind", MVFST_OWN)
+def test_mvfsts_own_schemes_drive_none_but_mvfsts(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind} runs inside mvfst alone"):
+        HostedConnection(config_of(kind))
+
+
+@pytest.mark.parametrize("kind", sorted(set(default_alternatives()["controller"]) - set(MVFST_OWN)))
 def test_every_scheme_drives_a_connection(kind: str) -> None:
     connection = HostedConnection(config_of(kind), seed=3)
     link = Link(connection)
