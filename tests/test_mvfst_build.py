@@ -6,9 +6,18 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from mvfstrl import policy_file
+from mvfstrl._native import observation_spec
+from mvfstrl.agents.impala.config import NetworkConfig
+from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
+from mvfstrl.checkpoint import plain
+from mvfstrl.config import compose, native_config
+from mvfstrl.policy import NetworkPolicy
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -113,11 +122,12 @@ def mvfst() -> Path:
 def test_a_servers_connections_are_driven_by_a_policy(
     project_root: Path, mvfst: Path, tmp_path: Path
 ) -> None:
-    from test_inference import make_policy
-
-    from mvfstrl import policy_file
-
-    policy_file.write(make_policy(), tmp_path / "policy.mvfstrl")
+    cfg = compose(["env=constant"])
+    spec = observation_spec(native_config(cfg))
+    shape = NetworkShape(len(spec["observation"]), len(spec["actions"]), jobs=1)
+    net = ImpalaNetwork(shape, NetworkConfig(hidden_size=8))
+    policy = NetworkPolicy(net, spec=spec, jobs=["constant"], config=plain(asdict(cfg)), step=1)
+    policy_file.write(policy, tmp_path / "policy.mvfstrl")
     prefix = tmp_path / "prefix"
     built = subprocess.run(
         [project_root / "setup.sh", "--inference", "--prefix", prefix, "--mvfst", mvfst],
