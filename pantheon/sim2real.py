@@ -5,8 +5,8 @@
 
 Every episode is played twice: by aioquic or mvfst in real time over an emulated path (FOLDER/real), and by
 its constants in virtual time over the same path, drawn from the same seed (FOLDER/virtual). There, answers
-take as long as those of the real run did, and aioquic's hosts wake up late as real ones do. Both folders are
-runs of mode=test: what is finished stays, and the same command goes on.
+take as long as those of the real run did, and the hosts wake up late as real ones do. Both folders are runs
+of mode=test: what is finished stays, and the same command goes on.
 
 Written: FOLDER/sim2real.parquet, a row a scheme in a scenario, and FOLDER/sim2real.md. The exit status is 0
 unless something could not be played (2): a gap is a finding, not a failure.
@@ -48,8 +48,8 @@ VIRTUAL = {"aioquic": "aioquic_virtual", "mvfst": "virtual"}
 """The transport of virtual time that has a real one's constants."""
 NAME = "sim2real"  # of the files; pantheon/report/realtime.py tells of them too
 HOST_JITTER_MS = 0.08
-"""Mean of an exponential delay that every datagram of aioquic's meets beside its path's: hosts that wake up
-late. Measured: docs/realtime.md."""
+"""Mean of an exponential delay that every datagram of a real run meets beside its path's: hosts that wake up
+late. Measured: docs/realtime.md, docs/mvfst.md."""
 METRICS = ("reward", "throughput_mbps", "delay_mean_ms", "delay_p95_ms", "loss")
 RELATIVE = {"reward": 0.05, "throughput_mbps": 0.05, "delay_p95_ms": 0.10}
 """How far real may be from virtual time, as a part of the latter..."""
@@ -176,9 +176,7 @@ def play_both(transport: str, folder: Path, overrides: Sequence[str], console: C
     delays = [f"env.action_delay_ms=from:{measured}"] if measured.exists() else []
     runs = ["test.runs=5"]  # as the real transports have it
     virtual = without_mvfsts_own(compose([f"transport={VIRTUAL[transport]}", *runs, *overrides, *delays]))
-    if transport == "aioquic":
-        virtual = with_late_hosts(virtual)
-    return compare(real, _play(virtual, folder / "virtual", console))
+    return compare(real, _play(with_late_hosts(virtual), folder / "virtual", console))
 
 
 def _play(cfg: Config, folder: Path, console: Console) -> pd.DataFrame:
