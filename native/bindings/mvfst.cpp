@@ -55,7 +55,7 @@ class BoundSender {
     return to_python(session_report(sender().session(), flow_, 0, sender().now()));
   }
   py::dict lateness() const {
-    const TimerLateness late = sender().lateness();
+    const Percentiles late = sender().lateness();
     py::dict told;
     told["late_p50_ms"] = late.p50.to_ms();
     told["late_p99_ms"] = late.p99.to_ms();

@@ -175,6 +175,7 @@ void Session::answer_alone() {
     take_effect(now_, static_cast<std::int32_t>(action_rng_.below(actions_.size())), latency);
     return;
   }
+  ++own_answers_;
   if (observation_number_ == 1) policy_->reset();
   const std::int32_t action =
       guarded_ == nullptr ? policy_->act(observation_) : finite_action(*policy_, observation_);

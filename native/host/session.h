@@ -129,6 +129,8 @@ class Session final : private GuardLog {
   // From a window's end to its answer; of those given up, how long they were waited for.
   const DelayHistogram& latency() const { return latency_; }
   std::int64_t unasked_answers() const { return unasked_answers_; }
+  // That its own policy gave.
+  std::int64_t own_answers() const { return own_answers_; }
   // Null where none is recorded.
   const SessionSeries* series() const { return series_ ? &*series_ : nullptr; }
 
@@ -169,6 +171,7 @@ class Session final : private GuardLog {
   StepAccount account_;
   std::int64_t observation_number_ = 0;
   std::int64_t unasked_answers_ = 0;
+  std::int64_t own_answers_ = 0;
   DelayHistogram latency_;
   std::vector<GuardEvent> guard_events_;
   std::optional<SessionSeries> series_;

@@ -34,7 +34,10 @@ void SessionController::sent(const quic::OutstandingPacketWrapper& packet) {
 
 void SessionController::drive() {
   adapter_.refresh();
-  if (session_->poll(now()) && host_ != nullptr) host_->on_question();
+  const TimePoint start = now();
+  const std::int64_t answers = session_->own_answers();
+  if (session_->poll(start) && host_ != nullptr) host_->on_question();
+  if (session_->own_answers() > answers && host_ != nullptr) host_->on_decision(now() - start);
   arm();
 }
 

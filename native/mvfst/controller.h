@@ -23,6 +23,8 @@ class SessionHost {
   virtual void on_question() {}
   // The window has moved while nothing else happened: packets may leave that waited.
   virtual void on_window() {}
+  // A policy in the session has decided, in so long.
+  virtual void on_decision(Duration /*took*/) {}
   // A window's end was noticed so late.
   virtual void on_timer(Duration /*late*/) {}
 };

@@ -12,8 +12,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <utility>
+#include <vector>
 
-#include "common/delay_histogram.h"
 #include "congestion/copa.h"
 #include "mvfst/address.h"
 #include "mvfst/controller.h"
@@ -47,12 +47,31 @@ quic::CongestionControlType type_of(MvfstScheme scheme) {
   return quic::CongestionControlType::None;
 }
 
-bool paces(MvfstScheme scheme) { return scheme == MvfstScheme::kBbr || scheme == MvfstScheme::kBbr2; }
+// As our own of these names want it.
+bool paces(MvfstScheme scheme) { return scheme != MvfstScheme::kNewReno && scheme != MvfstScheme::kCubic; }
 
 std::string text_of(const quic::QuicError& error) {
   const std::string code = quic::toString(error.code);
   return error.message.empty() ? code : error.message + " (" + code + ")";
 }
+
+// A few a second, each kept: a histogram's bins would be as wide as they are long.
+class Durations {
+ public:
+  void add(Duration value) { values_.push_back(value); }
+  Percentiles percentiles() const {
+    std::vector<Duration> sorted = values_;
+    std::sort(sorted.begin(), sorted.end());
+    const auto at = [&](double part) {
+      if (sorted.empty()) return Duration::zero();
+      return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1) + 0.5)];
+    };
+    return {at(0.50), at(0.99), at(1.0)};
+  }
+
+ private:
+  std::vector<Duration> values_;
+};
 
 // A transport that can be told to write what it may.
 class Client final : public quic::QuicClientTransport {
@@ -175,11 +194,8 @@ class MvfstSender::Connection final : public SessionHost,
     return at;
   }
   TransportCounts transport_counts() const { return counts_; }
-  TimerLateness lateness() {
-    TimerLateness told;
-    loop_.run([&] { told = {late_.percentile(0.50), late_.percentile(0.99), latest_}; });
-    return told;
-  }
+  Percentiles lateness() { return percentiles_of(late_); }
+  Percentiles decision_times() { return percentiles_of(decisions_); }
 
  private:
   static std::chrono::nanoseconds nanoseconds(Duration duration) {
@@ -187,6 +203,11 @@ class MvfstSender::Connection final : public SessionHost,
   }
   TimePoint now() const {
     return TimePoint::zero() + Duration::from_ns((std::chrono::steady_clock::now() - zero_).count());
+  }
+  Percentiles percentiles_of(const Durations& durations) {
+    Percentiles told;
+    loop_.run([&] { told = durations.percentiles(); });
+    return told;
   }
   template <class F>
   void tell(F&& change) {
@@ -307,10 +328,8 @@ class MvfstSender::Connection final : public SessionHost,
     top_up();
     if (transport_ != nullptr) transport_->write();
   }
-  void on_timer(Duration late) override {
-    late_.add(late);
-    latest_ = std::max(latest_, late);
-  }
+  void on_decision(Duration took) override { decisions_.add(took); }
+  void on_timer(Duration late) override { late_.add(late); }
   void runLoopCallback() noexcept override { top_up(); }
 
   // mvfst's callbacks
@@ -341,8 +360,7 @@ class MvfstSender::Connection final : public SessionHost,
   TimePoint start_;
   std::optional<TimePoint> end_;
   TransportCounts counts_;
-  DelayHistogram late_;
-  Duration latest_;
+  Durations late_, decisions_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -372,6 +390,7 @@ void MvfstSender::finish() { connection_->finish(); }
 const Session& MvfstSender::session() const { return connection_->session(); }
 TimePoint MvfstSender::now() const { return connection_->session_now(); }
 TransportCounts MvfstSender::transport_counts() const { return connection_->transport_counts(); }
-TimerLateness MvfstSender::lateness() const { return connection_->lateness(); }
+Percentiles MvfstSender::lateness() const { return connection_->lateness(); }
+Percentiles MvfstSender::decision_times() const { return connection_->decision_times(); }
 
 }  // namespace mvfstrl

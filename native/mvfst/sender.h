@@ -71,8 +71,7 @@ struct TransportCounts {
   ByteCount bytes_in_flight, congestion_window;
 };
 
-// How late the thread came to its timers.
-struct TimerLateness {
+struct Percentiles {
   Duration p50, p99, max;
 };
 
@@ -106,7 +105,11 @@ class MvfstSender {
   const Session& session() const;
   TimePoint now() const;  // session time; stands still after finish()
   TransportCounts transport_counts() const;
-  TimerLateness lateness() const;
+  // How late the thread came to its timers.
+  Percentiles lateness() const;
+  // What a policy in the session took over its decisions, the closing of their windows included; zero without
+  // one.
+  Percentiles decision_times() const;
 
  private:
   class Connection;

@@ -113,8 +113,8 @@ void run_client(const TrafficArguments& arguments) {
   const std::string ended = run_until_over(sender, arguments, console);
   const std::optional<std::string> why = sender.ended();
   sender.finish();
-  console.summary(
-      client_summary(arguments, sender.session(), flow.config, sender.now(), sender.lateness(), ended));
+  console.summary(client_summary(arguments, sender.session(), flow.config, sender.now(),
+                                 sender.decision_times(), sender.lateness(), ended));
   if (ended == "lost") throw ConnectionError("the connection was lost: " + why.value_or("no reason given"));
 }
 

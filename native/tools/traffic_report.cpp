@@ -108,8 +108,10 @@ std::string client_told(const Value& of) {
                  whole(of, "skipped_observations"), real(of, "return"));
   if (real(of, "decisions") > 0) {
     text += format(
-        "decisions     %lld; %.1f us after their windows at the median, %.1f us at the 99th percentile\n",
-        whole(of, "decisions"), real(of, "decision_latency_p50_us"), real(of, "decision_latency_p99_us"));
+        "decisions     %lld; %.1f us after their windows at the median, %.1f us at the 99th percentile;\n"
+        "              the policy took %.1f us of it, and %.1f us\n",
+        whole(of, "decisions"), real(of, "decision_latency_p50_us"), real(of, "decision_latency_p99_us"),
+        real(of, "deciding_p50_us"), real(of, "deciding_p99_us"));
   }
   if (const Value* guard = of.find("guard")) text += guard_told(*guard);
   return text + "ended         " + text_of(of, "ended") + "\n";
@@ -134,7 +136,8 @@ std::string server_line(Duration from, Duration to, const ReceiverTotals& before
 }
 
 Value client_summary(const TrafficArguments& arguments, const Session& session, const FlowConfig& flow,
-                     TimePoint now, const TimerLateness& lateness, const std::string& ended) {
+                     TimePoint now, const Percentiles& decisions, const Percentiles& lateness,
+                     const std::string& ended) {
   const Value report = session_report(session, flow, 0, now);
   Value::Map summary{{"mode", "client"}, {"host", arguments.host}, {"port", std::int64_t{arguments.port}}};
   if (!arguments.policy_file.empty()) summary.emplace_back("policy", arguments.policy_file);
@@ -147,6 +150,9 @@ Value client_summary(const TrafficArguments& arguments, const Session& session, 
   summary.emplace_back("decisions", static_cast<std::int64_t>(latency.count()));
   summary.emplace_back("decision_latency_p50_us", microseconds(latency.percentile(0.50)));
   summary.emplace_back("decision_latency_p99_us", microseconds(latency.percentile(0.99)));
+  summary.emplace_back("deciding_p50_us", microseconds(decisions.p50));
+  summary.emplace_back("deciding_p99_us", microseconds(decisions.p99));
+  summary.emplace_back("deciding_max_us", microseconds(decisions.max));
   summary.emplace_back("late_p50_us", microseconds(lateness.p50));
   summary.emplace_back("late_p99_us", microseconds(lateness.p99));
   summary.emplace_back("late_max_us", microseconds(lateness.max));

@@ -22,9 +22,11 @@ std::string server_line(Duration from, Duration to, const ReceiverTotals& before
                         const ReceiverTotals& after);
 
 // A connection that is over: the keys of a hosted session's report (docs/realtime.md), and `ended` (duration,
-// complete, interrupted, lost), `policy`, decision latencies in microseconds and how late timers came.
+// complete, interrupted, lost), `policy`; in microseconds, decision
+// latencies, what of them the policy took, and how late timers came.
 Value client_summary(const TrafficArguments& arguments, const Session& session, const FlowConfig& flow,
-                     TimePoint now, const TimerLateness& lateness, const std::string& ended);
+                     TimePoint now, const Percentiles& decisions, const Percentiles& lateness,
+                     const std::string& ended);
 Value server_summary(const TrafficArguments& arguments, std::uint16_t port, Duration time,
                      const ReceiverTotals& totals);
 

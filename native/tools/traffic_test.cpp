@@ -267,12 +267,14 @@ TEST(TrafficReport, SummaryTellsOfTheSession) {
   session.finish(TimePoint::from_ms(200));
   const Value summary = client_summary(
       arguments, session, flow.config, TimePoint::from_ms(200),
+      {.p50 = Duration::from_us(2), .p99 = Duration::from_us(4), .max = Duration::from_us(7)},
       {.p50 = Duration::from_us(3), .p99 = Duration::from_us(5), .max = Duration::from_us(9)}, "duration");
   EXPECT_EQ(*summary.find("mode")->as<std::string>(), "client");
   EXPECT_EQ(*summary.find("policy")->as<std::string>(), path);
   EXPECT_DOUBLE_EQ(*summary.find("goodput_mbps")->as<double>(), 0.2);
   EXPECT_EQ(*summary.find("decisions")->as<std::int64_t>(), 1);
   EXPECT_NEAR(*summary.find("decision_latency_p50_us")->as<double>(), 1000, 10);
+  EXPECT_EQ(*summary.find("deciding_p99_us")->as<double>(), 4);
   EXPECT_EQ(*summary.find("late_max_us")->as<double>(), 9);
   EXPECT_EQ(*summary.find("ended")->as<std::string>(), "duration");
   EXPECT_NE(summary.find("guard"), nullptr);
