@@ -32,17 +32,25 @@ void SessionController::sent(const quic::OutstandingPacketWrapper& packet) {
   adapter_.packet_sent(packet);
 }
 
-void SessionController::drive() {
-  adapter_.refresh();
+template <class F>
+void SessionController::note_decision(F&& f) {
   const TimePoint start = now();
   const std::int64_t answers = session_->own_answers();
-  if (session_->poll(start) && host_ != nullptr) host_->on_question();
+  f();
   if (session_->own_answers() > answers && host_ != nullptr) host_->on_decision(now() - start);
+}
+
+void SessionController::drive() {
+  adapter_.refresh();
+  bool asks = false;
+  note_decision([&] { asks = session_->poll(now()); });
+  if (asks && host_ != nullptr) host_->on_question();
   arm();
 }
 
 bool SessionController::event(const AckEvent* ack, const LossEvent* loss) {
-  const bool any = adapter_.ack_or_loss(ack, loss);
+  bool any = false;
+  note_decision([&] { any = adapter_.ack_or_loss(ack, loss); });  // a window that is over closes with it
   drive();
   if (host_ != nullptr) host_->on_event();
   return any;

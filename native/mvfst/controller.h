@@ -60,6 +60,9 @@ class SessionController : public quic::CongestionController, private folly::Asyn
 
  private:
   void timeoutExpired() noexcept override;
+  // Runs it, and tells the host what it took if the session's own policy has decided.
+  template <class F>
+  void note_decision(F&& f);
   void arm();
 
   quic::CongestionControlType type_;

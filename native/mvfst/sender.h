@@ -107,8 +107,8 @@ class MvfstSender {
   TransportCounts transport_counts() const;
   // How late the thread came to its timers.
   Percentiles lateness() const;
-  // What a policy in the session took over its decisions, the closing of their windows included; zero without
-  // one.
+  // What a policy in the session took over its decisions, with the event that closed their windows; zero
+  // without one.
   Percentiles decision_times() const;
 
  private:

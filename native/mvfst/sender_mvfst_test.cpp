@@ -173,7 +173,8 @@ TEST(MvfstSender, AnExportedPolicyDecidesInTheSenderUnderItsGuard) {
     EXPECT_GE(seen->counters().decisions, 4);
     EXPECT_EQ(seen->counters().fallbacks[static_cast<std::size_t>(GuardReason::kLate)] > 0, impatient);
     EXPECT_EQ(sender.session().account().skipped(), 0);
-    EXPECT_GT(sender.decision_times().p50, Duration::zero());
+    // An answer that is given up is never computed.
+    EXPECT_EQ(sender.decision_times().p50 > Duration::zero(), !impatient);
     EXPECT_LE(sender.decision_times().p50, sender.decision_times().max);
   }
 }
