@@ -41,7 +41,7 @@ from tests.fake_mvfst import FakeReceiver, FakeSender
 from tests.test_local import checkpoint
 
 PATH = ["transport=mvfst", "env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50"]
-HAS_MVFST = hasattr(_native, "MvfstSender")
+HAS_MVFST = _native.has_mvfst
 needs_mvfst = pytest.mark.skipif(not HAS_MVFST, reason="no mvfst in this build (MVFST_ROOT, docs/mvfst.md)")
 
 
@@ -53,7 +53,7 @@ def configured(*overrides: str) -> dict[str, Any]:
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_native, "MvfstReceiver", FakeReceiver, raising=False)
     monkeypatch.setattr(_native, "MvfstSender", FakeSender, raising=False)
-    monkeypatch.setattr(_native, "has_mvfst", True, raising=False)
+    monkeypatch.setattr(_native, "has_mvfst", True)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_what_cannot_be_played_is_refused(
 
 def test_where_there_is_no_mvfst_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr(_native, "MvfstSender", raising=False)
-    monkeypatch.setattr(_native, "has_mvfst", False, raising=False)
+    monkeypatch.setattr(_native, "has_mvfst", False)
     with pytest.raises(ConfigError, match=r"realtime.host: .* without mvfst; .*MVFST_ROOT=PREFIX ./setup.sh"):
         validate(compose([*PATH, "mode=test", "agent=cubic"]), tmp_path)
     with pytest.raises(ConfigError, match="without mvfst"):  # what an actor on another host says

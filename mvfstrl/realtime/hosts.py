@@ -70,7 +70,7 @@ def host_of(name: str, folder: Path, packet_size: int) -> AbstractContextManager
 
 def require_mvfst(key: str) -> None:
     """Raises ConfigError, under the name of `key`, where this installation has none."""
-    if not hasattr(_native, "MvfstSender"):
+    if not _native.has_mvfst:
         raise ConfigError(
             f"{key}: this installation was built without mvfst; install mvfst, then say "
             "MVFST_ROOT=PREFIX ./setup.sh (docs/mvfst.md)"
