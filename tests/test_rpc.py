@@ -350,7 +350,7 @@ REFUSED = {
     "oversized": ((b"\0" * (rpc.MESSAGE_BYTES + 1),), "RESOURCE_EXHAUSTED", "at most 262144"),
     "huge": ((b"\0" * 2_000_000,), "RESOURCE_EXHAUSTED", "larger than max"),
     "no hello": ((READY,), "INVALID_ARGUMENT", "begins with hello"),
-    "version": ((hello(protocol=7),), "FAILED_PRECONDITION", "version 1 of the protocol, the actor 7"),
+    "version": ((hello(protocol=7),), "FAILED_PRECONDITION", f"version {rpc.PROTOCOL} of"),
     "training": ((hello(purpose=messages.TRAIN),), "FAILED_PRECONDITION", "nothing to train"),
     "purpose": ((hello(purpose=9),), "INVALID_ARGUMENT", "unknown purpose 9"),
     "early row": ((hello(), row()), "INVALID_ARGUMENT", "row where it has no place"),
