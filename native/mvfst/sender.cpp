@@ -152,7 +152,7 @@ class MvfstSender::Connection final : public SessionHost,
     return true;
   }
   void answer(std::int32_t action) {
-    loop_.base().runInEventBaseThread([this, action, number = taken_] {
+    loop_.post([this, action, number = taken_] {
       if (controller_ != nullptr && session_->running()) controller_->answer(action, number);
     });
   }
