@@ -30,10 +30,10 @@ from mvfstrl.realtime.endpoints import sender_configuration
 from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
 from mvfstrl.realtime.path import emulated_path, path_report
-from mvfstrl.realtime.policy import Floats, Step
 from mvfstrl.realtime.receiver import ReceiverProcess
 from mvfstrl.realtime.sender import connected_sender
 from pantheon.episodes import play
+from tests.recorded_policy import Recorded
 
 SIZE = 1252
 PATH = ["transport=aioquic", "env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50"]
@@ -88,33 +88,6 @@ def test_an_episode_has_the_path_that_virtual_time_draws_for_its_seed(host: Real
     for seed, delay_ms in zip(seeds, drawn, strict=True):
         delay = host.play_episode(config, seed=seed)["flows"][0]["delay_p50_ms"]
         assert delay == pytest.approx(delay_ms, abs=5)
-
-
-class Recorded:
-    """Answers every question with `action`, or not at all."""
-
-    def __init__(self, action: int | None) -> None:
-        self._action, self._wake, self._open = action, cast(Callable[[], None], None), False
-        self.steps: list[Step] = []
-        self.observations: list[Floats] = []
-        self.last: Step | None = None
-
-    def begin(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    def ask(self, observation: Floats, step: Step) -> None:
-        self.observations.append(observation.copy())
-        self.steps.append(step)
-        if self._action is not None:
-            self._open = True
-            self._wake()
-
-    def poll(self) -> int | None:
-        answered, self._open = self._open, False
-        return self._action if answered else None
-
-    def end(self, observation: Floats, step: Step) -> None:
-        self.last = step
 
 
 def test_a_policy_is_asked_at_every_window_and_its_answers_take_effect(host: RealtimeHost) -> None:

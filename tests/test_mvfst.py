@@ -31,13 +31,14 @@ from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
 from mvfstrl.realtime.hosts import host_of
 from mvfstrl.realtime.mvfst import MvfstHost
-from mvfstrl.realtime.policy import Floats, Step
+from mvfstrl.realtime.policy import Step
 from mvfstrl.rundir import RunDirectory
 from pantheon import sim2real
 from pantheon.episodes import play
 from pantheon.evaluate import evaluate
 from pantheon.schemes import schemes_of
 from tests.fake_mvfst import FakeReceiver, FakeSender
+from tests.recorded_policy import Recorded
 from tests.test_local import checkpoint
 
 PATH = ["transport=mvfst", "env=constant", "env.rate_mbps=6", "env.delay_ms=10", "env.queue.packets=50"]
@@ -60,36 +61,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 def host(fake: None, tmp_path: Path) -> Iterator[MvfstHost]:
     with MvfstHost(tmp_path / "certificates") as host:
         yield host
-
-
-class Recorded:
-    """Answers every question with `action`, or not at all."""
-
-    def __init__(self, action: int | None) -> None:
-        self._action, self._wake, self._open = action, cast(Callable[[], None], None), False
-        self.observations: list[Floats] = []
-        self.steps: list[Step] = []
-        self.last: Step | None = None
-
-    def begin(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    def ask(self, observation: Floats, step: Step) -> None:
-        self.observations.append(observation.copy())
-        self.steps.append(step)
-        if self._action is not None:
-            threading.Timer(0.01, self._answer).start()
-
-    def _answer(self) -> None:
-        self._open = True
-        self._wake()
-
-    def poll(self) -> int | None:
-        answered, self._open = self._open, False
-        return self._action if answered else None
-
-    def end(self, observation: Floats, step: Step) -> None:
-        self.last = step
 
 
 # --- Configuration ------------------------------------------------------------------------------------
@@ -169,7 +140,7 @@ def test_an_episode_is_reported_as_in_virtual_time(host: MvfstHost, scheme: str)
 
 def test_a_policy_is_asked_and_its_answers_take_effect(host: MvfstHost) -> None:
     config = configured("actions.choices=[0,*2,/2]")
-    up, down = Recorded(1), Recorded(2)
+    up, down = Recorded(1, after_s=0.01), Recorded(2, after_s=0.01)
     opened = host.play_episode(config, seed=5, policy=up)
     closed = host.play_episode(config, seed=5, policy=down)
     assert len(up.steps) >= 6
@@ -381,7 +352,7 @@ def test_schemes_fill_a_path_in_mvfst(real: MvfstHost, scheme: str) -> None:
 @needs_mvfst
 def test_a_policy_drives_mvfst(real: MvfstHost) -> None:
     config = configured("actions.choices=[0,*2,/2]")
-    up, down = Recorded(1), Recorded(2)
+    up, down = Recorded(1, after_s=0.01), Recorded(2, after_s=0.01)
     opened = real.play_episode(config, seed=5, policy=up)
     closed = real.play_episode(config, seed=5, policy=down)
     assert len(up.steps) >= 8
