@@ -39,6 +39,9 @@ else()
   if(MVFST_ROOT)
     list(PREPEND CMAKE_PREFIX_PATH "${MVFST_ROOT}")
   endif()
+  if(POLICY CMP0167) # Boost's own configuration file instead of CMake's module, which is gone
+    cmake_policy(SET CMP0167 NEW)
+  endif()
   # folly requires Boost in a way that would end the configuration.
   find_package(Boost 1.69 QUIET COMPONENTS context filesystem program_options regex thread)
   if(Boost_FOUND)
