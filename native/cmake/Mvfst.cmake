@@ -39,6 +39,9 @@ else()
   if(MVFST_ROOT)
     list(PREPEND CMAKE_PREFIX_PATH "${MVFST_ROOT}")
   endif()
+  if(POLICY CMP0144) # MVFST_ROOT counts
+    cmake_policy(SET CMP0144 NEW)
+  endif()
   if(POLICY CMP0167) # Boost's own configuration file instead of CMake's module, which is gone
     cmake_policy(SET CMP0167 NEW)
   endif()
