@@ -87,10 +87,7 @@ std::unique_ptr<HostedConnection> make_hosted(const py::dict& config, std::size_
   HostedOptions options{.flow = flow, .seed = seed, .model = std::move(policy), .job = job, .series = series};
   if (guard) options.guard = parse_guard(from_python(*guard));
   const EnvironmentConfig parsed = parse_config(from_python(config));
-  if (flow < parsed.flows.size() && mvfst_scheme(parsed.flows[flow].controller)) {
-    throw std::invalid_argument("flows[" + std::to_string(flow) + "].controller.kind: " +
-                                scheme_name(parsed.flows[flow].controller) + " runs inside mvfst alone");
-  }
+  if (flow < parsed.flows.size()) refuse_mvfst_scheme(parsed.flows[flow].controller, flow);
   return std::make_unique<HostedConnection>(parsed, options);
 }
 

@@ -33,7 +33,6 @@ class BoundSender {
     options.traffic = flow_.app;
     options.scheme = mvfst_scheme(flow_.controller);
     options.pacing = forced_pacing(config.transport.pacing);
-    options.packet_size = config.transport.window.packet_size;
     options.window = config.transport.window;
     sender_ = std::make_unique<MvfstSender>(options, make_session(config, hosted));
   }

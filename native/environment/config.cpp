@@ -15,6 +15,12 @@ std::optional<MvfstScheme> mvfst_scheme(const SchemeConfig& scheme) {
       scheme);
 }
 
+void refuse_mvfst_scheme(const SchemeConfig& scheme, std::size_t index) {
+  if (!mvfst_scheme(scheme)) return;
+  throw std::invalid_argument("flows[" + std::to_string(index) + "].controller.kind: " + scheme_name(scheme) +
+                              " runs inside mvfst alone");
+}
+
 ControllerConfig virtual_controller(const SchemeConfig& scheme) {
   return std::visit(
       [&](const auto& config) -> ControllerConfig {

@@ -136,6 +136,8 @@ inline constexpr auto kSchemeKinds = [] {
 inline const char* scheme_name(const SchemeConfig& scheme) { return kSchemeKinds[scheme.index()]; }
 // None for one of ours.
 std::optional<MvfstScheme> mvfst_scheme(const SchemeConfig& scheme);
+// Throws std::invalid_argument naming flow number `index` if its scheme is one of mvfst's own.
+void refuse_mvfst_scheme(const SchemeConfig& scheme, std::size_t index);
 // What drives such a flow in virtual time. Throws std::invalid_argument for one of mvfst's own.
 ControllerConfig virtual_controller(const SchemeConfig& scheme);
 

@@ -21,11 +21,7 @@ static EnvironmentConfig with_pacing(EnvironmentConfig config) {
 }
 
 static void refuse_mvfsts_own(const std::vector<FlowConfig>& flows) {
-  for (std::size_t i = 0; i < flows.size(); ++i) {
-    if (!mvfst_scheme(flows[i].controller)) continue;
-    throw std::invalid_argument("flows[" + std::to_string(i) + "].controller.kind: " +
-                                scheme_name(flows[i].controller) + " runs inside mvfst alone");
-  }
+  for (std::size_t i = 0; i < flows.size(); ++i) refuse_mvfst_scheme(flows[i].controller, i);
 }
 
 EnvironmentShared::EnvironmentShared(EnvironmentConfig configuration)

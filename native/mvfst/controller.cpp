@@ -33,25 +33,25 @@ void SessionController::sent(const quic::OutstandingPacketWrapper& packet) {
 }
 
 template <class F>
-void SessionController::note_decision(F&& f) {
+void SessionController::settle(F&& f) {
   const TimePoint start = now();
   const std::int64_t answers = session_->own_answers();
-  f();
-  if (session_->own_answers() > answers && host_ != nullptr) host_->on_decision(now() - start);
+  f();  // a window that is over closes with what happened, or by itself
+  const bool asks = session_->poll(start);
+  if (host_ != nullptr) {
+    if (session_->own_answers() > answers) host_->on_decision(now() - start);
+    if (asks) host_->on_question();
+  }
+  arm();
 }
 
 void SessionController::drive() {
-  adapter_.refresh();
-  bool asks = false;
-  note_decision([&] { asks = session_->poll(now()); });
-  if (asks && host_ != nullptr) host_->on_question();
-  arm();
+  settle([this] { adapter_.refresh(); });
 }
 
 bool SessionController::event(const AckEvent* ack, const LossEvent* loss) {
   bool any = false;
-  note_decision([&] { any = adapter_.ack_or_loss(ack, loss); });  // a window that is over closes with it
-  drive();
+  settle([&] { any = adapter_.ack_or_loss(ack, loss); });
   if (host_ != nullptr) host_->on_event();
   return any;
 }

@@ -60,9 +60,9 @@ class SessionController : public quic::CongestionController, private folly::Asyn
 
  private:
   void timeoutExpired() noexcept override;
-  // Runs it, and tells the host what it took if the session's own policy has decided.
+  // Runs what tells the session of something, closes what is due, tells the host what came of it.
   template <class F>
-  void note_decision(F&& f);
+  void settle(F&& f);
   void arm();
 
   quic::CongestionControlType type_;

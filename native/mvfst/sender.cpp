@@ -101,7 +101,7 @@ class MvfstSender::Connection final : public SessionHost,
         loop_("mvfstrl-sender", kTick) {
     loop_.run([this] {
       feeder_ = std::make_unique<StreamFeeder>(
-          options_.traffic, options_.packet_size, &loop_.base(), [this] { top_up(); }, this);
+          options_.traffic, options_.window.packet_size, &loop_.base(), [this] { top_up(); }, this);
       make_transport();
     });
   }

@@ -43,8 +43,7 @@ struct SenderOptions {
   AppConfig traffic = BulkApp{};
   std::optional<MvfstScheme> scheme;  // mvfst's own, and a session that mirrors it; none: the session's
   std::optional<bool> pacing;         // none: where the controller wants it
-  ByteCount packet_size{1252};        // UDP payload
-  WindowLimits window;                // of mvfst's own scheme
+  WindowLimits window;                // the size of its packets, and the bounds of mvfst's own scheme
   bool segmentation_offload = false;  // bursts leave through one system call (UDP GSO)
 };
 

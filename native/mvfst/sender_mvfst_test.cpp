@@ -183,7 +183,7 @@ TEST(MvfstSender, PacketsOverIPv6) {
   MvfstReceiver receiver({.host = "::1"});
   SenderOptions options = options_to(receiver);
   options.host = "::1";
-  options.packet_size = ByteCount(1232);
+  options.window.packet_size = ByteCount(1232);
   MvfstSender sender(options, session_of(CubicConfig{}));
   flow_for(sender, 200);
   sender.finish();

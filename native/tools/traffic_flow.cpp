@@ -47,7 +47,6 @@ TrafficFlow make_traffic_flow(const TrafficArguments& arguments) {
   made.sender.traffic = arguments.traffic;
   made.sender.scheme = mvfst_scheme(flow.controller);
   made.sender.pacing = forced_pacing(arguments.pacing);
-  made.sender.packet_size = config.transport.window.packet_size;
   made.sender.window = config.transport.window;
   made.sender.segmentation_offload = arguments.segmentation_offload;
   return made;

@@ -188,7 +188,7 @@ TEST(TrafficFlow, OfASchemeIsASessionOfIt) {
 
 TEST(TrafficFlow, OverIpv6PacketsAreSmaller) {
   const TrafficFlow flow = make_traffic_flow(client({"--host=::1", "--congestion=mvfst_cubic"}));
-  EXPECT_EQ(flow.sender.packet_size, ByteCount(1232));
+  EXPECT_EQ(flow.sender.window.packet_size, ByteCount(1232));
   EXPECT_EQ(flow.sender.scheme, MvfstScheme::kCubic);
   EXPECT_EQ(flow.session->congestion_window(), ByteCount(12'320));
 }
