@@ -73,7 +73,7 @@ class Durations {
   std::vector<Duration> values_;
 };
 
-// A transport that can be told to write what it may.
+// A transport that can be told to write what it may, in packets of which size.
 class Client final : public quic::QuicClientTransport {
  public:
   Client(const std::shared_ptr<quic::QuicEventBase>& loop, std::unique_ptr<quic::QuicAsyncUDPSocket> socket,
@@ -81,7 +81,18 @@ class Client final : public quic::QuicClientTransport {
       : quic::QuicTransportBaseLite(loop, std::move(socket)),
         quic::QuicClientTransport(loop, nullptr, handshake) {}
   void write() { updateWriteLooper(true); }
+  // After addNewPeerAddress(), which resets it to mvfst's own for the address's family.
+  void send_packets_of(ByteCount size) { conn_->udpSendPacketLen = static_cast<std::uint64_t>(size.value()); }
 };
+
+// RFC 9000, 14.1, and the largest that mvfst's receivers take.
+void check_packet_size(ByteCount size) {
+  const ByteCount least(quic::kMinInitialPacketSize), most(quic::kDefaultMaxUDPPayload);
+  if (size >= least && size <= most) return;
+  throw std::invalid_argument("transport.window.packet_size_bytes: " + std::to_string(size.value()) +
+                              ": mvfst's packets have " + std::to_string(least.value()) + " to " +
+                              std::to_string(most.value()) + " bytes");
+}
 
 }  // namespace
 
@@ -99,6 +110,7 @@ class MvfstSender::Connection final : public SessionHost,
         session_(std::move(session)),
         handshake_(client_handshake(options.ca_file)),
         loop_("mvfstrl-sender", kTick) {
+    check_packet_size(options_.window.packet_size);
     loop_.run([this] {
       feeder_ = std::make_unique<StreamFeeder>(
           options_.traffic, options_.window.packet_size, &loop_.base(), [this] { top_up(); }, this);
@@ -223,6 +235,7 @@ class MvfstSender::Connection final : public SessionHost,
     transport_ =
         std::make_shared<Client>(events, std::make_unique<quic::FollyQuicAsyncUDPSocket>(events), handshake_);
     transport_->addNewPeerAddress(peer_);
+    transport_->send_packets_of(options_.window.packet_size);
     transport_->setHostname(kServerName);
     transport_->setPacingTimer(std::make_shared<quic::HighResQuicTimer>(
         &loop_.base(), quic::TransportSettings().pacingTimerResolution));

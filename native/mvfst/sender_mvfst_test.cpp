@@ -190,6 +190,34 @@ TEST(MvfstSender, PacketsOverIPv6) {
   EXPECT_GT(receiver.totals().received, ByteCount(20'000));
 }
 
+TEST(MvfstSender, PacketsHaveTheSizeThatWasAskedFor) {
+  for (const std::int64_t size : {1200, 1452}) {
+    MvfstReceiver receiver({});
+    SenderOptions options = options_to(receiver);
+    options.window.packet_size = ByteCount(size);
+    MvfstSender sender(options, session_of(CubicConfig{}));
+    flow_for(sender, 200);
+    sender.finish();
+    const TransportCounts counts = sender.transport_counts();
+    ASSERT_GT(counts.packets_sent, 500U);
+    const double mean =
+        static_cast<double>(counts.bytes_sent.value()) / static_cast<double>(counts.packets_sent);
+    EXPECT_NEAR(mean, static_cast<double>(size), 20) << "but for the handshake's, and for ends of turns";
+  }
+  for (const std::int64_t size : {1199, 1453}) {
+    MvfstReceiver receiver({});
+    SenderOptions options = options_to(receiver);
+    options.window.packet_size = ByteCount(size);
+    try {
+      MvfstSender(options, session_of(CubicConfig{}));
+      FAIL() << "no complaint about " << size;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_EQ(error.what(), "transport.window.packet_size_bytes: " + std::to_string(size) +
+                                  ": mvfst's packets have 1200 to 1452 bytes");
+    }
+  }
+}
+
 TEST(MvfstSender, LogsAConnectionWhereThatIsWanted) {
   const auto folder = std::filesystem::temp_directory_path() / ("mvfstrl-qlog-" + std::to_string(::getpid()));
   std::filesystem::create_directory(folder);
