@@ -23,8 +23,7 @@ from typing import Any, Protocol
 
 from mvfstrl import _native
 from mvfstrl.errors import MvfstrlError
-from mvfstrl.realtime.hosts import host_of
-from mvfstrl.realtime.policy import AskedPolicy
+from mvfstrl.realtime.hosts import Episode, host_of
 from mvfstrl.rpc import actors_pb2 as messages
 from mvfstrl.rpc.client import RemotePolicy
 from mvfstrl.rpc.security import Address, ClientSecurity
@@ -37,22 +36,11 @@ FAILURES = 5
 REPORTED = ("scenario", "return", "steps", "skipped_observations", "terminated", "length_ms")
 REPORTED_OF_FLOW = ("throughput_mbps", "utilisation", "queue_delay_p95_ms", "queue_loss")
 
-Progress = Callable[[float], None]
-
 
 class Player(Protocol):
     """Plays episodes of one configuration."""
 
-    def play_episode(
-        self,
-        config: dict[str, Any],
-        *,
-        seed: int,
-        scenario: int,
-        job: int,
-        policy: AskedPolicy,
-        progress: Progress,
-    ) -> dict[str, Any]: ...
+    def play_episode(self, episode: Episode) -> dict[str, Any]: ...
 
 
 MakePlayer = Callable[[dict[str, Any], Path], contextlib.AbstractContextManager[Player]]
@@ -102,16 +90,17 @@ class Actor:
             if episode is not None and self._policy.welcome.play == text:
                 self._play(config, player, episode)
 
-    def _play(self, config: dict[str, Any], player: Player, episode: messages.Episode) -> None:
+    def _play(self, config: dict[str, Any], player: Player, wanted: messages.Episode) -> None:
+        episode = Episode(
+            config,
+            seed=wanted.seed,
+            scenario=wanted.scenario,
+            job=wanted.scenario,
+            policy=self._policy,
+            progress=self._still_wanted,
+        )
         try:
-            report = player.play_episode(
-                config,
-                seed=episode.seed,
-                scenario=episode.scenario,
-                job=episode.scenario,
-                policy=self._policy,
-                progress=self._still_wanted,
-            )
+            report = player.play_episode(episode)
         except StoppedError:
             return
         except MvfstrlError as error:

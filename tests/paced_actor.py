@@ -20,23 +20,24 @@ import numpy as np
 from mvfstrl import actor
 from mvfstrl._native import VectorEnvironment
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import Episode
 
 WINDOW_S = 0.004
 
 
 class PacedPlayer:
-    def play_episode(
-        self, config: dict[str, Any], *, seed: int, scenario: int, job: int, policy: Any, progress: Any
-    ) -> dict[str, Any]:
-        environment = VectorEnvironment(config, num_envs=1, num_threads=0)
-        environment.reset_with(0, np.array([seed], np.uint64), np.array([scenario], np.int32))
+    def play_episode(self, episode: Episode) -> dict[str, Any]:
+        environment = VectorEnvironment(episode.config, num_envs=1, num_threads=0)
+        scenarios = np.array([episode.scenario], np.int32)
+        environment.reset_with(0, np.array([episode.seed], np.uint64), scenarios)
+        policy: Any = episode.policy
         policy.begin(lambda: None)
         reward, skipped, open_question = 0.0, 0, False
         while True:
             rows = environment.recv(0)
             reward += float(rows.reward[0])
             step = {name: bool(getattr(rows, name)[0]) for name in ("first", "terminated", "truncated")}
-            step |= {"reward": reward, "skipped": skipped, "job": job, "active": True}
+            step |= {"reward": reward, "skipped": skipped, "job": episode.job, "active": True}
             if step["terminated"] or step["truncated"]:
                 policy.end(rows.observation[0], step)
                 (report,) = environment.drain_episodes()
@@ -50,7 +51,8 @@ class PacedPlayer:
             if os.environ.get("MVFSTRL_TEST_BREAK") and not step["first"]:
                 raise RealtimeError("the test wants it so")
             time.sleep(WINDOW_S)
-            progress(0.0)
+            assert episode.progress is not None
+            episode.progress(0.0)
             action = policy.poll()
             open_question = open_question and action is None
             environment.send(0, np.array([action or 0], np.int32))

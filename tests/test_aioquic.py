@@ -29,6 +29,7 @@ from mvfstrl.realtime.congestion import HostedCongestionControl, HostedPacer
 from mvfstrl.realtime.endpoints import sender_configuration
 from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
+from mvfstrl.realtime.hosts import Episode
 from mvfstrl.realtime.path import emulated_path, path_report
 from mvfstrl.realtime.receiver import ReceiverProcess
 from mvfstrl.realtime.sender import connected_sender
@@ -54,7 +55,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealtimeHost]:
 
 def test_a_classic_scheme_fills_a_real_path(host: RealtimeHost) -> None:
     config = configured("agent=cubic")
-    real = host.play_episode(config, seed=3)
+    real = host.play_episode(Episode(config, seed=3))
     virtual = play(config, [3]).reports[0]
     flow, simulated = real["flows"][0], virtual["flows"][0]
     assert set(virtual) <= set(real)
@@ -75,7 +76,7 @@ def test_the_window_bounds_what_is_in_flight(host: RealtimeHost) -> None:
     rates = {}
     for window in (4, 12):
         config = configured("agent=fixed", f"agent.controller.window_packets={window}")
-        rates[window] = host.play_episode(config, seed=1)["flows"][0]["throughput_mbps"]
+        rates[window] = host.play_episode(Episode(config, seed=1))["flows"][0]["throughput_mbps"]
     assert rates[4] < 4 * 1280 * 8 / 20_000  # a window each round trip, of 20 ms at least
     assert rates[12] > 1.5 * rates[4]
 
@@ -86,7 +87,7 @@ def test_an_episode_has_the_path_that_virtual_time_draws_for_its_seed(host: Real
     drawn = [report["flows"][0]["delay_p50_ms"] for report in play(config, seeds).reports]
     assert max(drawn) - min(drawn) > 20
     for seed, delay_ms in zip(seeds, drawn, strict=True):
-        delay = host.play_episode(config, seed=seed)["flows"][0]["delay_p50_ms"]
+        delay = host.play_episode(Episode(config, seed=seed))["flows"][0]["delay_p50_ms"]
         assert delay == pytest.approx(delay_ms, abs=5)
 
 
@@ -94,8 +95,8 @@ def test_a_policy_is_asked_at_every_window_and_its_answers_take_effect(host: Rea
     double, halve = (configured("actions.choices=[0,*2,/2]"),) * 2, 2
     config = double[0]
     up, down = Recorded(1), Recorded(halve)
-    opened = host.play_episode(config, seed=5, policy=up)
-    closed = host.play_episode(config, seed=5, policy=down)
+    opened = host.play_episode(Episode(config, seed=5, policy=up))
+    closed = host.play_episode(Episode(config, seed=5, policy=down))
     assert len(up.steps) >= 10
     assert [step["first"] for step in up.steps[:3]] == [True, False, False]
     assert up.last is not None
@@ -108,7 +109,7 @@ def test_a_policy_is_asked_at_every_window_and_its_answers_take_effect(host: Rea
 
 def test_packets_flow_while_an_answer_is_outstanding(host: RealtimeHost) -> None:
     silent = Recorded(None)
-    report = host.play_episode(configured(), seed=5, policy=silent)
+    report = host.play_episode(Episode(configured(), seed=5, policy=silent))
     assert len(silent.steps) == 1
     assert report["skipped_observations"] >= 10
     assert report["flows"][0]["acked_packets"] > 100
@@ -127,7 +128,7 @@ def test_a_connection_survives_ten_seconds_without_a_network(
             paths.append(path)
             yield path
 
-    monkeypatch.setattr("mvfstrl.realtime.episode.emulated_path", remembered)
+    monkeypatch.setattr("mvfstrl.realtime.hosts.emulated_path", remembered)
     policy, stalled, delivered = Recorded(0), [], []
 
     def progress(_: float) -> None:
@@ -140,7 +141,7 @@ def test_a_connection_survives_ten_seconds_without_a_network(
     # Round trips of 57 ms and ACKs up to 25 ms late: a probe after 0.09 s, the next after twice as long;
     # the seventh leaves after 11 s.
     config = configured("env.delay_ms=27", "env.episode_ms=14500", "actions.initial_window_packets=2")
-    report = host.play_episode(config, seed=5, policy=policy, progress=progress)
+    report = host.play_episode(Episode(config, seed=5, policy=policy, progress=progress))
     flow, faults = report["flows"][0], report["realtime"]["faults"]
     silent = stalled[0] + 2  # what was on its way has arrived
     assert delivered[silent] == delivered[silent + 36]  # quarters of a second
@@ -154,7 +155,7 @@ def test_a_connection_survives_ten_seconds_without_a_network(
 
 def test_logs_of_aioquic_and_of_the_links_are_kept(host: RealtimeHost, tmp_path: Path) -> None:
     config = configured("agent=cubic", "env.episode_ms=600")
-    host.play_episode(config, seed=1, log=tmp_path / "link", qlog=tmp_path / "deep" / "own.qlog")
+    host.play_episode(Episode(config, seed=1, log=tmp_path / "link", qlog=tmp_path / "deep" / "own.qlog"))
     (trace,) = json.loads((tmp_path / "deep" / "own.qlog").read_text())["traces"]
     assert {"transport:packet_sent", "recovery:metrics_updated"} <= {one["name"] for one in trace["events"]}
     assert "+" in (tmp_path / "link.uplink.log").read_text()
@@ -169,7 +170,7 @@ def test_progress_may_stop_an_episode(host: RealtimeHost) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        host.play_episode(configured("agent=cubic"), seed=1, progress=stop)
+        host.play_episode(Episode(configured("agent=cubic"), seed=1, progress=stop))
 
 
 # --- Certificates, processes -------------------------------------------------------------------------

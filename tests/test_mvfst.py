@@ -29,7 +29,7 @@ from mvfstrl.metrics import read_metrics
 from mvfstrl.realtime import worker
 from mvfstrl.realtime.episode import RealtimeHost
 from mvfstrl.realtime.errors import RealtimeError
-from mvfstrl.realtime.hosts import host_of
+from mvfstrl.realtime.hosts import Episode, host_of
 from mvfstrl.realtime.mvfst import MvfstHost
 from mvfstrl.realtime.policy import Step
 from mvfstrl.rundir import RunDirectory
@@ -125,7 +125,7 @@ def test_its_own_schemes_are_refused_by_name_elsewhere(scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["cubic", "mvfst_cubic"])
 def test_an_episode_is_reported_as_in_virtual_time(host: MvfstHost, scheme: str) -> None:
-    real = host.play_episode(configured(f"agent={scheme}"), seed=3)
+    real = host.play_episode(Episode(configured(f"agent={scheme}"), seed=3))
     virtual = play(configured("agent=cubic"), [3]).reports[0]
     flow = real["flows"][0]
     assert set(virtual) <= set(real)
@@ -141,8 +141,8 @@ def test_an_episode_is_reported_as_in_virtual_time(host: MvfstHost, scheme: str)
 def test_a_policy_is_asked_and_its_answers_take_effect(host: MvfstHost) -> None:
     config = configured("actions.choices=[0,*2,/2]")
     up, down = Recorded(1, after_s=0.01), Recorded(2, after_s=0.01)
-    opened = host.play_episode(config, seed=5, policy=up)
-    closed = host.play_episode(config, seed=5, policy=down)
+    opened = host.play_episode(Episode(config, seed=5, policy=up))
+    closed = host.play_episode(Episode(config, seed=5, policy=down))
     assert len(up.steps) >= 6
     assert [step["first"] for step in up.steps[:3]] == [True, False, False]
     assert up.last is not None
@@ -155,7 +155,7 @@ def test_a_policy_is_asked_and_its_answers_take_effect(host: MvfstHost) -> None:
 
 def test_packets_flow_while_an_answer_is_outstanding(host: MvfstHost) -> None:
     silent = Recorded(None)
-    report = host.play_episode(configured(), seed=5, policy=silent)
+    report = host.play_episode(Episode(configured(), seed=5, policy=silent))
     assert len(silent.steps) == 1
     assert report["skipped_observations"] >= 8
     assert report["flows"][0]["acked_packets"] > 100
@@ -165,7 +165,7 @@ def test_packets_flow_while_an_answer_is_outstanding(host: MvfstHost) -> None:
 def test_a_transfer_ends_its_episode(host: MvfstHost) -> None:
     began = time.monotonic()
     size = "env.app={kind: fixed_size, size_bytes: 60000}"
-    report = host.play_episode(configured("agent=cubic", "env.episode_ms=20000", size), seed=1)
+    report = host.play_episode(Episode(configured("agent=cubic", "env.episode_ms=20000", size), seed=1))
     assert time.monotonic() - began < 10
     assert report["terminated"]
     assert report["flows"][0]["acked_bytes"] >= 60000
@@ -185,10 +185,10 @@ def test_a_connection_that_ends_or_never_begins_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(FakeSender, "start", starts_and_ends)
         with pytest.raises(RealtimeError, match=r"the connection ended after 0\.\d s: idle timeout"):
-            host.play_episode(config, seed=1)
+            host.play_episode(Episode(config, seed=1))
     monkeypatch.setattr("mvfstrl.realtime.mvfst.HANDSHAKE_S", 0.2)
     with pytest.raises(RealtimeError, match="no answer for 200 ms"):
-        host.play_episode(configured("agent=cubic", "env.delay_ms=300"), seed=1)
+        host.play_episode(Episode(configured("agent=cubic", "env.delay_ms=300"), seed=1))
 
 
 def test_progress_may_stop_an_episode(host: MvfstHost) -> None:
@@ -200,12 +200,12 @@ def test_progress_may_stop_an_episode(host: MvfstHost) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        host.play_episode(configured("agent=cubic"), seed=1, progress=stop)
+        host.play_episode(Episode(configured("agent=cubic"), seed=1, progress=stop))
 
 
 def test_the_log_of_a_connection_gets_the_name_that_was_asked_for(host: MvfstHost, tmp_path: Path) -> None:
     own = tmp_path / "deep" / "own.qlog"
-    host.play_episode(configured("agent=cubic", "env.episode_ms=400"), seed=1, qlog=own)
+    host.play_episode(Episode(configured("agent=cubic", "env.episode_ms=400"), seed=1, qlog=own))
     assert own.read_text() == "{}"
     assert list(own.parent.iterdir()) == [own]
 
@@ -340,7 +340,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MvfstHost]:
 @needs_mvfst
 @pytest.mark.parametrize("scheme", ["cubic", "bbr", *MVFST_OWN])
 def test_schemes_fill_a_path_in_mvfst(real: MvfstHost, scheme: str) -> None:
-    report = real.play_episode(configured(f"agent={scheme}"), seed=3)
+    report = real.play_episode(Episode(configured(f"agent={scheme}"), seed=3))
     flow = report["flows"][0]
     assert flow["scheme"] == scheme
     assert 2 < flow["throughput_mbps"] < 6.6
@@ -353,8 +353,8 @@ def test_schemes_fill_a_path_in_mvfst(real: MvfstHost, scheme: str) -> None:
 def test_a_policy_drives_mvfst(real: MvfstHost) -> None:
     config = configured("actions.choices=[0,*2,/2]")
     up, down = Recorded(1, after_s=0.01), Recorded(2, after_s=0.01)
-    opened = real.play_episode(config, seed=5, policy=up)
-    closed = real.play_episode(config, seed=5, policy=down)
+    opened = real.play_episode(Episode(config, seed=5, policy=up))
+    closed = real.play_episode(Episode(config, seed=5, policy=down))
     assert len(up.steps) >= 8
     assert all(np.isfinite(seen).all() for seen in up.observations)
     assert opened["flows"][0]["throughput_mbps"] > 2 * closed["flows"][0]["throughput_mbps"]
@@ -385,5 +385,7 @@ def test_actors_play_mvfst_for_a_learner(tmp_path: Path) -> None:
 
 @needs_mvfst
 def test_mvfst_keeps_a_log(real: MvfstHost, tmp_path: Path) -> None:
-    real.play_episode(configured("agent=cubic", "env.episode_ms=600"), seed=1, qlog=tmp_path / "own.qlog")
+    real.play_episode(
+        Episode(configured("agent=cubic", "env.episode_ms=600"), seed=1, qlog=tmp_path / "own.qlog")
+    )
     assert "packet_sent" in (tmp_path / "own.qlog").read_text()

@@ -11,6 +11,7 @@ import pytest
 
 from mvfstrl.config import compose, native_config
 from mvfstrl.realtime.episode import RealtimeHost
+from mvfstrl.realtime.hosts import Episode
 from mvfstrl.realtime.series import joined
 from pantheon.episodes import play
 
@@ -26,7 +27,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealtimeHost]:
 def both(host: RealtimeHost, *overrides: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The real and the virtual episode's report."""
     config = native_config(compose(["transport=aioquic", "env.episode_ms=2000", *overrides]))
-    return host.play_episode(config, seed=3), play(config, [3], series=True).reports[0]
+    return host.play_episode(Episode(config, seed=3)), play(config, [3], series=True).reports[0]
 
 
 def test_a_real_episode_takes_the_course_of_the_virtual_one(host: RealtimeHost) -> None:

@@ -8,18 +8,22 @@ them.
 from __future__ import annotations
 
 import gc
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from mvfstrl import _native
 from mvfstrl.errors import ConfigError
+from mvfstrl.realtime.certificates import certificate_in
+from mvfstrl.realtime.path import emulated_path
 from mvfstrl.realtime.series import joined
 
 if TYPE_CHECKING:
-    from mvfstrl._native import PolicyModel
+    from mvfstrl._native import EmulatedPath, PolicyModel
     from mvfstrl.realtime.path import PathReport
     from mvfstrl.realtime.policy import AskedPolicy
 
@@ -29,33 +33,75 @@ Progress = Callable[[float], None]
 """Told every quarter of a second which part of the episode is over; may raise to stop it."""
 
 
-class Host(Protocol):
-    """Plays episodes one after the other."""
+@dataclass(frozen=True)
+class Episode:
+    """What a host plays. Flow 0 is driven by its classic controller, by `policy`, which is asked, or by
+    `model`, an exported policy under `guard` that knows the scenario as `job`."""
 
-    def play_episode(
-        self,
-        config: dict[str, Any],
-        *,
-        seed: int,
-        scenario: int | str = 0,
-        job: int = -1,
-        policy: AskedPolicy | None = None,
-        model: PolicyModel | None = None,
-        guard: dict[str, Any] | None = None,
-        log: Path | None = None,
-        qlog: Path | None = None,
-        progress: Progress | None = None,
-    ) -> dict[str, Any]:
-        """The report of this episode of `config`, a native configuration: as
-        `VectorEnvironment.drain_episodes` gives it, with `realtime` beside it.
+    config: dict[str, Any]
+    """A native configuration."""
+    _: KW_ONLY
+    seed: int
+    scenario: int | str = 0
+    job: int = -1
+    policy: AskedPolicy | None = None
+    model: PolicyModel | None = None
+    guard: dict[str, Any] | None = None
+    log: Path | None = None
+    """Where the path writes its links' logs."""
+    qlog: Path | None = None
+    """Where the host's own log goes."""
+    progress: Progress | None = None
 
-        Flow 0 is driven by its classic controller, by `policy`, which is asked, or by `model`, an exported
-        policy under `guard` that knows the scenario as `job`. `log`: where the path writes its links' logs;
-        `qlog`: where the host's own log goes.
-        """
+    @property
+    def length_s(self) -> float:
+        return float(self.config["episode_ms"]) / 1000.0
 
 
-def host_of(name: str, folder: Path, packet_size: int) -> AbstractContextManager[Host]:
+class Host(ABC):
+    """Plays episodes one after the other over the paths of one emulator, whose thread is its own. A context
+    manager; `folder` gets the certificates."""
+
+    def __init__(self, folder: Path) -> None:
+        self._certificate = certificate_in(folder)
+        self._emulator = _native.Emulator()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._emulator.close()
+
+    def play_episode(self, episode: Episode) -> dict[str, Any]:
+        """As `VectorEnvironment.drain_episodes` gives it, with `realtime` beside it."""
+        with (
+            emulated_path(
+                episode.config,
+                server=self._address,
+                seed=episode.seed,
+                scenario=episode.scenario,
+                log=episode.log,
+                emulator=self._emulator,
+                series=True,
+            ) as path,
+            settled_memory(),
+        ):
+            played = self._play(episode, path)
+        return episode_report(episode.config, episode.seed, path.scenario, played)
+
+    @property
+    @abstractmethod
+    def _address(self) -> tuple[str, int]:
+        """Where the receiver listens."""
+
+    @abstractmethod
+    def _play(self, episode: Episode, path: EmulatedPath) -> Played:
+        """One connection over the path, which is still to be started, from its handshake to its end."""
+
+
+def host_of(name: str, folder: Path, packet_size: int) -> Host:
     """The host that `realtime.host` names; `folder` gets the certificates."""
     if name == "mvfst":
         require_mvfst("realtime.host")

@@ -12,109 +12,79 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from mvfstrl import _native
-from mvfstrl.realtime.certificates import certificate_in
 from mvfstrl.realtime.errors import RealtimeError
-from mvfstrl.realtime.hosts import HANDSHAKE_S, PROGRESS_S, Played, Progress, episode_report, settled_memory
-from mvfstrl.realtime.path import emulated_path, path_report
+from mvfstrl.realtime.hosts import HANDSHAKE_S, PROGRESS_S, Episode, Host, Played
+from mvfstrl.realtime.path import path_report
 
 if TYPE_CHECKING:
-    from mvfstrl._native import MvfstSender, PolicyModel
+    from mvfstrl._native import EmulatedPath, MvfstSender
     from mvfstrl.realtime.policy import AskedPolicy, Step
 
 
-class MvfstHost:
-    """Plays episodes one after the other: threads of an emulator's, a receiver's and a sender's, and the
-    caller's, which asks. A context manager; `folder` gets the certificates."""
+class MvfstHost(Host):
+    """Four threads: the emulator's, the receiver's, the sender's, and the caller's, which asks."""
 
     def __init__(self, folder: Path) -> None:
-        self._certificate = certificate_in(folder)
-        self._emulator = _native.Emulator()
+        super().__init__(folder)
         with _connection_errors():
             self._receiver = _native.MvfstReceiver(
                 str(self._certificate.certificate), str(self._certificate.key)
             )
 
-    def __enter__(self) -> MvfstHost:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._receiver.close()
-        self._emulator.close()
+        super().__exit__(kind, error, trace)
 
-    def play_episode(
-        self,
-        config: dict[str, Any],
-        *,
-        seed: int,
-        scenario: int | str = 0,
-        job: int = -1,
-        policy: AskedPolicy | None = None,
-        model: PolicyModel | None = None,
-        guard: dict[str, Any] | None = None,
-        log: Path | None = None,
-        qlog: Path | None = None,
-        progress: Progress | None = None,
-    ) -> dict[str, Any]:
-        """As `Host.play_episode`; `qlog`: where mvfst's log goes."""
-        with (
-            emulated_path(
-                config,
-                server=self._receiver.address,
-                seed=seed,
-                scenario=scenario,
-                log=log,
-                emulator=self._emulator,
-                series=True,
-            ) as path,
-            _kept_log(qlog) as logs,
-        ):
+    @property
+    def _address(self) -> tuple[str, int]:
+        return self._receiver.address
+
+    def _play(self, episode: Episode, path: EmulatedPath) -> Played:
+        with _kept_log(episode.qlog) as logs:
             with _connection_errors():
                 sender = _native.MvfstSender(
-                    config,
-                    seed=seed,
+                    episode.config,
+                    seed=episode.seed,
                     server=path.client_address,
                     ca=str(self._certificate.certificate),
-                    policy=model,
-                    job=job,
-                    guard=guard,
+                    policy=episode.model,
+                    job=episode.job,
+                    guard=episode.guard,
                     qlog=logs,
                 )
-            with closing(sender), settled_memory():
+            with closing(sender):
                 zero = time.monotonic()
                 path.start()
                 with _connection_errors():
                     sender.connect(1000.0 * HANDSHAKE_S)
                 handshake_ms = 1000.0 * (time.monotonic() - zero)
-                episode = _Episode(sender, policy, zero, config["episode_ms"] / 1000.0)
-                latencies_ms = episode.play(progress)
-                played = Played(
-                    path_report(path), sender.report(), handshake_ms, latencies_ms, sender.lateness(), None
-                )
-        return episode_report(config, seed, path.scenario, played)
+                latencies_ms = _Connection(sender, episode, zero).play()
+                report = path_report(path)
+                return Played(report, sender.report(), handshake_ms, latencies_ms, sender.lateness(), None)
 
 
-class _Episode:
+class _Connection:
     """From the first data to the last window."""
 
-    def __init__(self, sender: MvfstSender, policy: AskedPolicy | None, zero: float, length_s: float) -> None:
-        self._sender, self._policy = sender, policy
-        self._zero, self._length_s = zero, length_s
+    def __init__(self, sender: MvfstSender, episode: Episode, zero: float) -> None:
+        self._sender, self._episode, self._zero = sender, episode, zero
         self._asked_at = 0.0
         self._latencies_ms: list[float] = []
 
-    def play(self, progress: Progress | None) -> list[float]:
+    def play(self) -> list[float]:
         """The time from each question to its answer. Ends when the time is up, or a transfer is complete."""
-        sender, policy = self._sender, self._policy
+        sender, policy, progress = self._sender, self._episode.policy, self._episode.progress
+        length_s = self._episode.length_s
         if policy is not None:
             policy.begin(sender.wake)
         sender.start()
         told = time.monotonic()
-        while (left := self._zero + self._length_s - time.monotonic()) > 0 and not sender.complete:
+        while (left := self._zero + length_s - time.monotonic()) > 0 and not sender.complete:
             sender.wait(1000.0 * min(left, PROGRESS_S))
             if policy is not None:
                 self._ask_and_answer(policy)
@@ -123,7 +93,7 @@ class _Episode:
                 raise RealtimeError(f"the connection ended after {now - self._zero:.1f} s: {sender.ended}")
             if progress is not None and now - told >= PROGRESS_S:
                 told = now
-                progress(min((now - self._zero) / self._length_s, 1.0))
+                progress(min((now - self._zero) / length_s, 1.0))
         sender.finish()
         if policy is not None:
             policy.end(sender.observation, cast("Step", sender.step()))

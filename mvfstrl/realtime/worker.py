@@ -27,7 +27,7 @@ import numpy as np
 
 from mvfstrl.errors import MvfstrlError
 from mvfstrl.realtime.errors import RealtimeError
-from mvfstrl.realtime.hosts import Host, host_of
+from mvfstrl.realtime.hosts import Episode, Host, host_of
 from mvfstrl.realtime.policy import AskedPolicy, Floats, Step
 
 if TYPE_CHECKING:
@@ -253,17 +253,7 @@ class _Player:
         """How often it had to be begun again is in the report: `replayed`."""
         for replayed in itertools.count():
             try:
-                report = self._host.play_episode(
-                    task.config,
-                    seed=task.seed,
-                    job=task.job,
-                    policy=self._policy(task),
-                    model=self._model(task.local),
-                    guard=None if task.local is None else task.local.guard,
-                    log=task.log,
-                    qlog=task.qlog,
-                    progress=self._progress,
-                )
+                report = self._host.play_episode(self._episode(task))
                 self._check_server()
             except _LostServerError as error:
                 self._pipe.send(("lost", str(error)))
@@ -271,6 +261,19 @@ class _Player:
                 report["realtime"]["replayed"] = replayed
                 break
         return report
+
+    def _episode(self, task: Task) -> Episode:
+        return Episode(
+            task.config,
+            seed=task.seed,
+            job=task.job,
+            policy=self._policy(task),
+            model=self._model(task.local),
+            guard=None if task.local is None else task.local.guard,
+            log=task.log,
+            qlog=task.qlog,
+            progress=self._progress,
+        )
 
     def close(self) -> None:
         for remote in self._remotes.values():
