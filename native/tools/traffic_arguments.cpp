@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <map>
 #include <set>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -37,7 +39,8 @@ const char* const kTrafficHelp =
       --key FILE
 
   Client: whom to trust, one of
-      --ca FILE             servers that show this certificate, or one that it has signed (PEM; names are not compared)
+      --ca FILE             servers that show a certificate that this one has signed: itself, where it is self-signed
+                            (PEM; names are not compared)
       --insecure            any server
 
   Client: what is sent
@@ -108,15 +111,45 @@ Variant named(std::string_view option, std::string_view text, const std::array<c
   return values[choice(option, text, known)];
 }
 
-Duration milliseconds(std::string_view option, std::string_view text) {
-  const auto time = Duration::from_ms_f(number<double>(option, text, 0.0));
-  if (time <= Duration::zero()) throw UsageError(std::string(option) + ": must be more than 0");
-  return time;
+// What the program can keep up with; beyond it, it would be busy with its own clockwork for ever.
+struct Bounds {
+  double least, most;
+  bool zero = false;  // means something of its own
+};
+constexpr Bounds kSeconds{0.001, 1e8}, kIntervalSeconds{0.01, 1e8, true};
+constexpr Bounds kMilliseconds{0.001, 1e9}, kLatencyMilliseconds{1e-6, 1e9};
+constexpr Bounds kMbps{0.001, 1e5, true};
+
+std::string plainly(double value) {
+  std::array<char, 32> digits{};
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed);
+  return {digits.data(), end.ptr};
 }
-Duration seconds(std::string_view option, std::string_view text, bool positive) {
-  const auto time = Duration::from_ms_f(number<double>(option, text, 0.0) * 1e3);
-  if (positive && time <= Duration::zero()) throw UsageError(std::string(option) + ": must be more than 0");
-  return time;
+
+double within(std::string_view option, std::string_view text, const Bounds& bounds) {
+  double value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool known = error == std::errc{} && end == text.data() + text.size();
+  if (known && value >= bounds.least && value <= bounds.most) return value;
+  if (known && value == 0 && bounds.zero) return value;
+  throw UsageError(std::string(option) + ": must be " + (bounds.zero ? "0, or " : "") + "a number from " +
+                   plainly(bounds.least) + " to " + plainly(bounds.most) + ", got '" + std::string(text) +
+                   "'");
+}
+Duration milliseconds(std::string_view option, std::string_view text, const Bounds& bounds = kMilliseconds) {
+  return Duration::from_ms_f(within(option, text, bounds));
+}
+Duration seconds(std::string_view option, std::string_view text, const Bounds& bounds = kSeconds) {
+  return Duration::from_ms_f(within(option, text, bounds) * 1e3);
+}
+
+std::uint16_t port(std::string_view option, std::string_view text) {
+  const auto value = number<std::int32_t>(option, text, 0);
+  if (value > 0xffff) {
+    throw UsageError(std::string(option) + ": must be at most 65535, got '" + std::string(text) + "'");
+  }
+  return static_cast<std::uint16_t>(value);
 }
 
 std::string address(std::string_view option, std::string_view text) {
@@ -150,7 +183,12 @@ class Reader {
     TrafficArguments& to = reader.to_;
     GuardConfig& guard = reader.guard_;
     using Text = std::string_view;
-    const auto text_into = [](std::string& member) { return [&member](Text text) { member = text; }; };
+    const auto path_into = [](Text option, std::string& member) {
+      return [option, &member](Text text) {
+        if (text.empty()) throw UsageError(std::string(option) + ": names nothing");
+        member = text;
+      };
+    };
     const auto count_into = [](Text option, std::int32_t& member) {
       return [option, &member](Text text) { member = number<std::int32_t>(option, text, 1); };
     };
@@ -163,23 +201,27 @@ class Reader {
                 choice("--mode", t, {"client", "server"}) == 0 ? TrafficMode::kClient : TrafficMode::kServer;
           }}},
         {"--host", {"both", [&to](Text t) { to.host = address("--host", t); }}},
-        {"--port", {"both", [&to](Text t) { to.port = number<std::uint16_t>("--port", t, 0); }}},
-        {"--interval-s", {"both", [&to](Text t) { to.interval = seconds("--interval-s", t, false); }}},
-        {"--duration-s", {"both", [&to](Text t) { to.duration = seconds("--duration-s", t, true); }}},
-        {"--qlog", {"both", text_into(to.qlog_folder)}},
+        {"--port", {"both", [&to](Text t) { to.port = port("--port", t); }}},
+        {"--interval-s",
+         {"both", [&to](Text t) { to.interval = seconds("--interval-s", t, kIntervalSeconds); }}},
+        {"--duration-s", {"both", [&to](Text t) { to.duration = seconds("--duration-s", t); }}},
+        {"--qlog", {"both", path_into("--qlog", to.qlog_folder)}},
         {"--json", {"both", [&to](Text) { to.json = true; }, true}},
-        {"--certificate", {"server", text_into(to.certificate_file)}},
-        {"--key", {"server", text_into(to.key_file)}},
-        {"--ca", {"client", text_into(to.ca_file)}},
+        {"--certificate", {"server", path_into("--certificate", to.certificate_file)}},
+        {"--key", {"server", path_into("--key", to.key_file)}},
+        {"--ca", {"client", path_into("--ca", to.ca_file)}},
         {"--insecure", {"client", nothing, true}},
         {"--congestion",
          {"client", [&to](Text t) { to.scheme = named<SchemeConfig>("--congestion", t, kSchemeKinds); }}},
-        {"--policy", {"client", text_into(to.policy_file)}},
+        {"--policy", {"client", path_into("--policy", to.policy_file)}},
         {"--fallback",
          {"client",
           [&guard](Text t) { guard.fallback = named<ControllerConfig>("--fallback", t, kControllerNames); }}},
         {"--max-latency-ms",
-         {"client", [&guard](Text t) { guard.max_latency = milliseconds("--max-latency-ms", t); }}},
+         {"client",
+          [&guard](Text t) {
+            guard.max_latency = milliseconds("--max-latency-ms", t, kLatencyMilliseconds);
+          }}},
         {"--pinned-windows", {"client", count_into("--pinned-windows", guard.pinned_windows)}},
         {"--return-after", {"client", count_into("--return-after", guard.return_after)}},
         {"--max-return-after", {"client", count_into("--max-return-after", guard.max_return_after)}},
@@ -196,7 +238,7 @@ class Reader {
         {"--rate-mbps",
          {"client",
           [&reader](Text t) {
-            reader.bursts_.rate = Bandwidth::from_mbps(number<double>("--rate-mbps", t, 0.0));
+            reader.bursts_.rate = Bandwidth::from_mbps(within("--rate-mbps", t, kMbps));
           }}},
         {"--regular", {"client", [&reader](Text) { reader.bursts_.exponential = false; }, true}},
         {"--pacing",
@@ -206,7 +248,7 @@ class Reader {
             to.pacing = kPacings[choice("--pacing", t, {"auto", "always", "never"})];
           }}},
         {"--gso", {"client", [&to](Text) { to.segmentation_offload = true; }, true}},
-        {"--patience-s", {"client", [&to](Text t) { to.patience = seconds("--patience-s", t, true); }}},
+        {"--patience-s", {"client", [&to](Text t) { to.patience = seconds("--patience-s", t); }}},
     };
   }
 

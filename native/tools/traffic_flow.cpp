@@ -1,5 +1,8 @@
 #include "tools/traffic_flow.h"
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -24,9 +27,18 @@ std::unique_ptr<Session> policy_session(const TrafficArguments& arguments, ByteC
   }
 }
 
+// mvfst would only log that it left none.
+void require_qlog_folder(const std::string& folder) {
+  if (folder.empty()) return;
+  if (!std::filesystem::is_directory(folder)) throw UsageError("--qlog: there is no folder '" + folder + "'");
+  if (access(folder.c_str(), W_OK) != 0)
+    throw UsageError("--qlog: nothing can be written to '" + folder + "'");
+}
+
 }  // namespace
 
 TrafficFlow make_traffic_flow(const TrafficArguments& arguments) {
+  require_qlog_folder(arguments.qlog_folder);
   EnvironmentConfig config;
   config.transport.window.packet_size =
       arguments.host.find(':') == std::string::npos ? kPacketOverIpv4 : kPacketOverIpv6;
@@ -53,6 +65,7 @@ TrafficFlow make_traffic_flow(const TrafficArguments& arguments) {
 }
 
 ReceiverOptions receiver_options(const TrafficArguments& arguments) {
+  require_qlog_folder(arguments.qlog_folder);
   return {.host = arguments.host,
           .port = arguments.port,
           .certificate_file = arguments.certificate_file,

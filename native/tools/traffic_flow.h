@@ -18,7 +18,7 @@ struct TrafficFlow {
   SenderOptions sender;
 };
 
-// Throws PolicyFileError, UsageError naming an option that the policy does not go with.
+// Both throw UsageError naming an option that cannot be used; the first PolicyFileError too.
 TrafficFlow make_traffic_flow(const TrafficArguments& arguments);
 
 ReceiverOptions receiver_options(const TrafficArguments& arguments);

@@ -1,17 +1,22 @@
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
 
-#include "policy/test_network.h"
 #include "tools/traffic_arguments.h"
 #include "tools/traffic_flow.h"
 #include "tools/traffic_report.h"
+#include "tools/traffic_test_files.h"
 
 namespace mvfstrl::tools {
 namespace {
+
+using test::half_of;
+using test::policy_of_another_spec;
+using test::small_policy;
+using test::TemporaryFile;
 
 TrafficArguments parsed(std::vector<const char*> words) { return parse_traffic(words); }
 TrafficArguments client(std::vector<const char*> words) {
@@ -30,13 +35,6 @@ std::string refusal(const std::vector<const char*>& words) {
 std::string client_refusal(std::vector<const char*> words) {
   words.insert(words.begin(), {"--mode=client", "--insecure"});
   return refusal(words);
-}
-
-// A file that is gone with the test.
-std::string policy_path(const std::string& name) {
-  const std::string path = testing::TempDir() + "/" + name;
-  write_policy_file(path, test::random_policy({.hidden_size = 8}));
-  return path;
 }
 
 TEST(TrafficArguments, AClientHasDefaults) {
@@ -141,11 +139,10 @@ TEST(TrafficArguments, NonsenseIsNamed) {
   EXPECT_EQ(client_refusal({"--prot=3"}), "no option '--prot'; --help tells those there are");
   EXPECT_EQ(client_refusal({"--gso=yes"}), "--gso: takes no value");
   EXPECT_EQ(client_refusal({"--port=1", "--port=2"}), "--port: given twice");
-  EXPECT_EQ(client_refusal({"--port=65536"}), "--port: must be a number of at least 0, got '65536'");
+  EXPECT_EQ(client_refusal({"--port=65536"}), "--port: must be at most 65535, got '65536'");
+  EXPECT_EQ(client_refusal({"--port=-1"}), "--port: must be a number of at least 0, got '-1'");
   EXPECT_EQ(client_refusal({"--host=localhost"}), "--host: must be an IPv4 or IPv6 address, got 'localhost'");
   EXPECT_EQ(client_refusal({"--port=0"}), "--port: a client needs the server's");
-  EXPECT_EQ(client_refusal({"--duration-s=0"}), "--duration-s: must be more than 0");
-  EXPECT_NE(client_refusal({"--duration-s=inf"}), "");
   EXPECT_NE(client_refusal({"--congestion=reno"}).find("or mvfst_bbr2, got 'reno'"), std::string::npos);
   EXPECT_NE(client_refusal({"--congestion=external"}), "");
   EXPECT_NE(client_refusal({"--policy=p", "--fallback=random"}), "");
@@ -154,6 +151,39 @@ TEST(TrafficArguments, NonsenseIsNamed) {
             "--bytes: must be a number of at least 1, got '0'");
   EXPECT_EQ(client_refusal({"--traffic=fixed", "--on-ms=5"}), "--on-ms: belongs to --traffic on_off");
   EXPECT_EQ(client_refusal({"--key=k"}), "--key: belongs to --mode=server");
+}
+
+TEST(TrafficArguments, NumbersHaveBounds) {
+  EXPECT_EQ(client_refusal({"--duration-s=0"}),
+            "--duration-s: must be a number from 0.001 to 100000000, got '0'");
+  EXPECT_EQ(client_refusal({"--interval-s=1e-9"}),
+            "--interval-s: must be 0, or a number from 0.01 to 100000000, got '1e-9'");
+  EXPECT_EQ(client_refusal({"--policy=p", "--max-latency-ms=0"}),
+            "--max-latency-ms: must be a number from 0.000001 to 1000000000, got '0'");
+  for (const std::string option : {"--duration-s", "--interval-s", "--patience-s", "--on-ms", "--off-ms",
+                                   "--rate-mbps", "--max-latency-ms"}) {
+    for (const std::string number : {"1e300", "1e-300", "-1", "nan", "inf", "1s", ""}) {
+      const std::string word = option + "=" + number;
+      EXPECT_NE(client_refusal({"--traffic=on_off", "--policy=p", word.c_str()}).find("got '" + number + "'"),
+                std::string::npos)
+          << word;
+    }
+  }
+  const TrafficArguments least =
+      client({"--traffic=on_off", "--on-ms=0.001", "--off-ms=0.001", "--rate-mbps=0", "--interval-s=0.01"});
+  EXPECT_EQ(std::get<OnOffApp>(least.traffic).on, Duration::from_us(1));
+  EXPECT_EQ(std::get<OnOffApp>(least.traffic).rate, Bandwidth());
+  EXPECT_EQ(least.interval, Duration::from_ms(10));
+  EXPECT_EQ(client({"--duration-s=1e8"}).duration, Duration::from_seconds(1e8));
+}
+
+// An empty value, as of a shell's variable that is not set, is no leave to do without.
+TEST(TrafficArguments, FilesHaveNames) {
+  for (const char* option : {"--policy=", "--ca=", "--qlog="}) {
+    EXPECT_EQ(client_refusal({option}), std::string(option, std::strlen(option) - 1) + ": names nothing");
+  }
+  EXPECT_EQ(refusal({"--mode=server", "--certificate", "", "--key="}), "--certificate: names nothing");
+  EXPECT_EQ(refusal({"--mode=server", "--key="}), "--key: names nothing");
 }
 
 TEST(TrafficArguments, WhatDoesNotGoTogetherIsNamed) {
@@ -175,13 +205,14 @@ TEST(TrafficArguments, WhatDoesNotGoTogetherIsNamed) {
 }
 
 TEST(TrafficFlow, OfASchemeIsASessionOfIt) {
-  const TrafficFlow flow =
-      make_traffic_flow(client({"--congestion=newreno", "--pacing=always", "--gso", "--qlog=q", "--port=9"}));
+  const std::string folder = "--qlog=" + testing::TempDir();
+  const TrafficFlow flow = make_traffic_flow(
+      client({"--congestion=newreno", "--pacing=always", "--gso", folder.c_str(), "--port=9"}));
   EXPECT_STREQ(scheme_name(flow.config.controller), "newreno");
   EXPECT_FALSE(flow.sender.scheme);
   EXPECT_EQ(flow.sender.pacing, true);
   EXPECT_EQ(flow.sender.port, 9);
-  EXPECT_EQ(flow.sender.qlog_folder, "q");
+  EXPECT_EQ(flow.sender.qlog_folder, testing::TempDir());
   EXPECT_TRUE(flow.sender.segmentation_offload);
   EXPECT_EQ(flow.session->congestion_window(), ByteCount(12'520));
 }
@@ -194,37 +225,75 @@ TEST(TrafficFlow, OverIpv6PacketsAreSmaller) {
 }
 
 TEST(TrafficFlow, OfAPolicySeesAndDoesWhatItsFileSays) {
-  const std::string path = policy_path("traffic_flow.mvfstrl");
-  const std::string option = "--policy=" + path;
+  const TemporaryFile file = small_policy("flow.mvfstrl");
+  const std::string option = "--policy=" + file.path;
   const TrafficFlow guarded = make_traffic_flow(client({option.c_str(), "--pacing=always"}));
   EXPECT_EQ(guarded.session->observation().size(),
-            static_cast<std::size_t>(read_policy_file(path).description.network.observation_size));
+            static_cast<std::size_t>(read_policy_file(file.path).description.network.observation_size));
   EXPECT_NE(guarded.session->guard(), nullptr);
   EXPECT_EQ(guarded.sender.pacing, true);
   EXPECT_EQ(make_traffic_flow(client({option.c_str(), "--no-guard"})).session->guard(), nullptr);
 }
 
+std::string policy_refusal(const std::string& path, const char* job = "--job=-1") {
+  try {
+    const std::string option = "--policy=" + path;
+    make_traffic_flow(client({option.c_str(), job}));
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
 TEST(TrafficFlow, RefusesAPolicyThatCannotBeUsed) {
-  const auto error_of = [](const std::string& path, const char* job) -> std::string {
+  const TemporaryFile whole = small_policy("whole.mvfstrl");
+  EXPECT_EQ(policy_refusal(whole.path), "");
+  const TemporaryFile torn = half_of(whole.path, "torn.mvfstrl");
+  EXPECT_EQ(policy_refusal(torn.path).find(torn.path + ": torn: only "), 0U) << policy_refusal(torn.path);
+  EXPECT_EQ(policy_refusal("no/such.mvfstrl"), "no/such.mvfstrl: cannot be read: No such file or directory");
+  EXPECT_EQ(policy_refusal(testing::TempDir()), testing::TempDir() + ": cannot be read: Is a directory");
+  const TemporaryFile shown = small_policy("jobs.mvfstrl", 2);
+  EXPECT_EQ(policy_refusal(shown.path, "--job=1"), "");
+  EXPECT_EQ(policy_refusal(shown.path, "--job=2").find("--job: "), 0U)
+      << policy_refusal(shown.path, "--job=2");
+}
+
+TEST(TrafficFlow, RefusesAPolicyOfAnotherSpecAndSaysWhatDiffers) {
+  const TemporaryFile seen = policy_of_another_spec("seen.mvfstrl", "rtt_min.mean", "rtt_max.mean");
+  EXPECT_EQ(policy_refusal(seen.path),
+            seen.path +
+                ": made for another observation or action spec:\n"
+                "missing elements: rtt_min.mean\nunexpected elements: rtt_max.mean\n");
+  const TemporaryFile done = policy_of_another_spec("done.mvfstrl", "+10", "+20");
+  EXPECT_EQ(policy_refusal(done.path).find(done.path + ": made for another observation or action spec:\n"),
+            0U);
+  EXPECT_NE(policy_refusal(done.path).find("+20"), std::string::npos) << policy_refusal(done.path);
+}
+
+TEST(TrafficFlow, RefusesAFolderForQlogsThatIsNone) {
+  const auto error_of = [](const auto& make) -> std::string {
     try {
-      const std::string option = "--policy=" + path;
-      make_traffic_flow(client({option.c_str(), job}));
-    } catch (const std::exception& error) {
+      make();
+    } catch (const UsageError& error) {
       return error.what();
     }
     return "";
   };
-  const std::string whole = policy_path("traffic_whole.mvfstrl");
-  const std::string torn = testing::TempDir() + "/traffic_torn.mvfstrl";
-  {
-    std::ifstream in(whole, std::ios::binary);
-    std::string bytes((std::istreambuf_iterator<char>(in)), {});
-    std::ofstream(torn, std::ios::binary) << bytes.substr(0, bytes.size() / 2);
-  }
-  EXPECT_EQ(error_of(whole, "--job=-1"), "");
-  EXPECT_NE(error_of(testing::TempDir() + "/none.mvfstrl", "--job=-1").find("none.mvfstrl"),
-            std::string::npos);
-  EXPECT_NE(error_of(torn, "--job=-1").find("traffic_torn.mvfstrl"), std::string::npos);
+  EXPECT_EQ(error_of([] { make_traffic_flow(client({"--qlog=no/such"})); }),
+            "--qlog: there is no folder 'no/such'");
+  EXPECT_EQ(error_of([] { receiver_options(parsed({"--mode=server", "--qlog=no/such"})); }),
+            "--qlog: there is no folder 'no/such'");
+}
+
+TEST(TrafficFlow, OfAServerAreItsReceiversOptions) {
+  const std::string folder = "--qlog=" + testing::TempDir();
+  const ReceiverOptions options = receiver_options(
+      parsed({"--mode=server", "--host=::1", "--port=9", "--certificate=c", "--key=k", folder.c_str()}));
+  EXPECT_EQ(options.host, "::1");
+  EXPECT_EQ(options.port, 9);
+  EXPECT_EQ(options.certificate_file, "c");
+  EXPECT_EQ(options.key_file, "k");
+  EXPECT_EQ(options.qlog_folder, testing::TempDir());
 }
 
 TEST(TrafficReport, LinesTellWhatCameBetweenTwoLooks) {
@@ -251,8 +320,8 @@ TEST(TrafficReport, JsonIsExactAndEscaped) {
 }
 
 TEST(TrafficReport, SummaryTellsOfTheSession) {
-  const std::string path = policy_path("traffic_summary.mvfstrl");
-  const std::string option = "--policy=" + path;
+  const TemporaryFile file = small_policy("summary.mvfstrl");
+  const std::string option = "--policy=" + file.path;
   const TrafficArguments arguments = client({option.c_str()});
   TrafficFlow flow = make_traffic_flow(arguments);
   Session& session = *flow.session;
@@ -270,7 +339,7 @@ TEST(TrafficReport, SummaryTellsOfTheSession) {
       {.p50 = Duration::from_us(2), .p99 = Duration::from_us(4), .max = Duration::from_us(7)},
       {.p50 = Duration::from_us(3), .p99 = Duration::from_us(5), .max = Duration::from_us(9)}, "duration");
   EXPECT_EQ(*summary.find("mode")->as<std::string>(), "client");
-  EXPECT_EQ(*summary.find("policy")->as<std::string>(), path);
+  EXPECT_EQ(*summary.find("policy")->as<std::string>(), file.path);
   EXPECT_DOUBLE_EQ(*summary.find("goodput_mbps")->as<double>(), 0.2);
   EXPECT_EQ(*summary.find("decisions")->as<std::int64_t>(), 1);
   EXPECT_NEAR(*summary.find("decision_latency_p50_us")->as<double>(), 1000, 10);
