@@ -1,12 +1,14 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -43,8 +45,10 @@ class Console {
     std::fflush(out_);
   }
   void summary(const Value& summary) const {
-    std::fputs((json_ ? to_json(summary) + "\n" : told(summary)).c_str(), stdout);
-    std::fflush(stdout);
+    const std::string text = json_ ? to_json(summary) + "\n" : told(summary);
+    if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+      throw std::system_error(errno, std::generic_category(), "the summary cannot be written");
+    }
   }
 
  private:
