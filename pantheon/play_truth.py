@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvfstrl.native_defaults import native_default
+from pantheon.late_hosts import MVFST
 from pantheon.linklog import Events, LinkLog
 from pantheon.truth import Queue, TruthRow, find_trace
 
@@ -24,13 +25,6 @@ PACED = "+pace"
 
 # The truth runs raised mvfst's limit of 2000 packets so far that it never binds (PATH.md's settings).
 MAXIMUM_WINDOW_PACKETS = 860_000
-# The hosts of the real runs woke up late: a ping through the same shells took 0.7 ms longer than delay and
-# links explain (PATH.md section 1, rule 16). Half of it a direction, each packet its own, none overtaken. BBR
-# and Copa tell: they take what varies for bandwidth and for a queue.
-WAKE_UP_MS = 0.35
-# What the real sender took over each packet of a burst, by the arrivals of bursts in all the logs
-# (docs/fidelity.md).
-SEND_TIME_MS = 0.018
 OPPORTUNITY_BYTES = 1504
 _ARRIVAL, _DROP, _DEPARTURE = range(3)
 
@@ -54,12 +48,12 @@ def row_config(row: TruthRow, uplink: Path, downlink: Path) -> dict[str, Any]:
         "queue": _queue("scenarios.0.queue", row.links.queue),
         "ack_queue": _queue("scenarios.0.ack_queue", row.links.ack_queue),
     }
-    config["scenarios"][0]["delay_variation"]["jitter_ms"] = _constant(WAKE_UP_MS)
+    config["scenarios"][0]["delay_variation"]["jitter_ms"] = _constant(MVFST.wake_up_ms)
     scheme = row.scheme.removesuffix(PACED)
     controller = native_default(f"kinds.controller.{scheme}")
     config["flows"][0]["controller"] = controller | KNOBS.get(scheme, {})
     config["transport"]["pacing"] = "always" if row.scheme.endswith(PACED) else "never"
-    config["transport"]["send_time_ms"] = SEND_TIME_MS
+    config["transport"]["send_time_ms"] = MVFST.send_time_ms
     config["transport"]["window"]["maximum_packets"] = MAXIMUM_WINDOW_PACKETS
     config["episode_ms"] = float(row.duration_ms)
     return config

@@ -33,6 +33,7 @@ from mvfstrl.errors import MvfstrlError
 from mvfstrl.files import write_whole
 from mvfstrl.rundir import RunDirectory
 from pantheon.evaluate import evaluate
+from pantheon.late_hosts import AIOQUIC, MVFST, LateHost
 from pantheon.metrics import Interval, bootstrap_difference
 from pantheon.realtime import LATENCY
 from pantheon.report import write_report
@@ -47,9 +48,7 @@ SCHEMES = "test.schemes=[cubic,newreno,copa,bbr]"
 VIRTUAL = {"aioquic": "aioquic_virtual", "mvfst": "virtual"}
 """The transport of virtual time that has a real one's constants."""
 NAME = "sim2real"  # of the files; pantheon/report/realtime.py tells of them too
-HOST_JITTER_MS = 0.08
-"""Mean of an exponential delay that every datagram of a real run meets beside its path's: hosts that wake up
-late. Measured: docs/realtime.md, docs/mvfst.md."""
+HOSTS = {"aioquic": AIOQUIC, "mvfst": MVFST}
 METRICS = ("reward", "throughput_mbps", "delay_mean_ms", "delay_p95_ms", "loss")
 RELATIVE = {"reward": 0.05, "throughput_mbps": 0.05, "delay_p95_ms": 0.10}
 """How far real may be from virtual time, as a part of the latter..."""
@@ -155,13 +154,14 @@ def to_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def with_late_hosts(cfg: Config) -> Config:
-    """Every scenario that has no jitter of its own gets that of real hosts."""
+def with_late_hosts(cfg: Config, host: LateHost) -> Config:
+    """What neither a scenario nor the transport says of jitter and of sending is as real hosts have it."""
     scenarios = {}
     for name, scenario in cfg.env.scenarios.items():
-        variation = {"jitter_ms": HOST_JITTER_MS, **scenario.delay_variation}
+        variation = {"jitter_ms": host.wake_up_ms, **scenario.delay_variation}
         scenarios[name] = replace(scenario, delay_variation=variation)
-    return replace(cfg, env=replace(cfg.env, scenarios=scenarios))
+    transport = {**cfg.transport, "send_time_ms": cfg.transport["send_time_ms"] or host.send_time_ms}
+    return replace(cfg, env=replace(cfg.env, scenarios=scenarios), transport=transport)
 
 
 def without_mvfsts_own(cfg: Config) -> Config:
@@ -171,12 +171,17 @@ def without_mvfsts_own(cfg: Config) -> Config:
 
 
 def play_both(transport: str, folder: Path, overrides: Sequence[str], console: Console) -> list[Row]:
-    real = _play(compose([f"transport={transport}", *overrides]), folder / "real", console)
+    real_time = compose([f"transport={transport}", *overrides])
+    runs = f"test.runs={real_time.test.runs}"
+    both = [each for each in overrides if not each.startswith("realtime.")]  # which virtual time refuses
+    virtual = [f"transport={VIRTUAL[transport]}", *both, runs]
+    validate(without_mvfsts_own(compose(virtual)), folder)  # before anything is played
+    real = _play(real_time, folder / "real", console)
     measured = folder / "real" / LATENCY
-    delays = [f"env.action_delay_ms=from:{measured}"] if measured.exists() else []
-    runs = ["test.runs=5"]  # as the real transports have it
-    virtual = without_mvfsts_own(compose([f"transport={VIRTUAL[transport]}", *runs, *overrides, *delays]))
-    return compare(real, _play(with_late_hosts(virtual), folder / "virtual", console))
+    if measured.exists():
+        virtual.append(f"env.action_delay_ms=from:{measured}")
+    late = with_late_hosts(without_mvfsts_own(compose(virtual)), HOSTS[transport])
+    return compare(real, _play(late, folder / "virtual", console))
 
 
 def _play(cfg: Config, folder: Path, console: Console) -> pd.DataFrame:

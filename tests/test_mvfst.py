@@ -36,6 +36,7 @@ from mvfstrl.rundir import RunDirectory
 from pantheon import sim2real
 from pantheon.episodes import play
 from pantheon.evaluate import evaluate
+from pantheon.late_hosts import MVFST
 from pantheon.schemes import schemes_of
 from tests.fake_mvfst import FakeReceiver, FakeSender
 from tests.recorded_policy import Recorded
@@ -299,13 +300,13 @@ def test_sim2real_holds_mvfst_against_its_constants_and_late_hosts(
 
     monkeypatch.setattr(sim2real, "_play", noted)
     monkeypatch.setattr(sim2real, "compare", lambda real, virtual: [])
-    basis = ["mode=test", "env=constant", "test.schemes=[cubic,mvfst_cubic]"]
+    basis = ["mode=test", "agent=newreno", "env=constant", "test.schemes=[cubic,mvfst_cubic]"]
     sim2real.play_both("mvfst", tmp_path, basis, Console(quiet=True))
     real, virtual = played["real"], played["virtual"]
     assert (real.realtime.host, virtual.realtime.host) == ("mvfst", "virtual")
     assert (real.test.schemes, virtual.test.schemes) == (["cubic", "mvfst_cubic"], ["cubic"])
-    assert real.transport == virtual.transport
-    assert virtual.env == sim2real.with_late_hosts(real).env != real.env
+    assert virtual.transport == {**real.transport, "send_time_ms": MVFST.send_time_ms} != real.transport
+    assert virtual.env == sim2real.with_late_hosts(real, MVFST).env != real.env
     assert real.test.runs == virtual.test.runs
     with pytest.raises(SystemExit):
         sim2real.parse_arguments(["--checkpoint", "x", "--transport", "virtual"])

@@ -23,6 +23,7 @@ from mvfstrl.realtime.worker import Task, WorkerProcess
 from mvfstrl.rundir import RunDirectory
 from pantheon import realtime, sim2real
 from pantheon.evaluate import evaluate
+from pantheon.late_hosts import LateHost
 from pantheon.report.realtime import realtime_section
 from pantheon.report.source import Source
 from pantheon.results import COLUMNS, REALTIME, ResultsError
@@ -258,15 +259,20 @@ def test_virtual_hosts_wake_up_late_where_the_scenario_says_nothing() -> None:
     cfg = compose(["env=[lte,wifi]", "transport=aioquic_virtual"])
     own = replace(cfg.env.scenarios["wifi"], delay_variation={"jitter_ms": 3.0})
     cfg = replace(cfg, env=replace(cfg.env, scenarios={**cfg.env.scenarios, "wifi": own}))
-    late = native_config(sim2real.with_late_hosts(cfg))["scenarios"]
-    jitter = [scenario["delay_variation"]["jitter_ms"]["low"] for scenario in late]
-    assert jitter == [sim2real.HOST_JITTER_MS, 3.0]
+    late = native_config(sim2real.with_late_hosts(cfg, LateHost(0.25, 0.125)))
+    jitter = [scenario["delay_variation"]["jitter_ms"]["low"] for scenario in late["scenarios"]]
+    assert jitter == [0.25, 3.0]
+    assert late["transport"]["send_time_ms"] == 0.125
+    own_sender = replace(cfg, transport={**cfg.transport, "send_time_ms": 1.0})
+    late = native_config(sim2real.with_late_hosts(own_sender, LateHost(0.25, 0.125)))
+    assert late["transport"]["send_time_ms"] == 1.0
 
 
 def test_sim2real_plays_both_and_writes_the_gap(tmp_path: Path) -> None:
     saved, out, said = checkpoint(tmp_path / "trained"), tmp_path / "out", io.StringIO()
     arguments = ["--checkpoint", str(saved), "--runs", "1", "--out", str(out), *PATH]
-    arguments += ["test.schemes=[fixed]", "env.episode_ms=700", "realtime.parallel=2", "test.report=false"]
+    arguments += ["test.schemes=[fixed]", "env.episode_ms=700", "test.report=false"]
+    arguments += ["realtime.parallel=2", "realtime.log_links=true"]  # virtual time has no such
     assert sim2real.main(arguments, Console(file=said, width=240)) == 0
     table = pd.read_parquet(out / "sim2real.parquet")
     assert set(table["scheme"]) == {"impala", "fixed"}
@@ -277,6 +283,7 @@ def test_sim2real_plays_both_and_writes_the_gap(tmp_path: Path) -> None:
     assert (out / "sim2real.md").read_text().count("\n") == 4
     assert "virtual → real" in said.getvalue()
     assert "The same episodes in virtual time" in (out / "real/report/index.html").read_text()
+    assert list((out / "real" / "links").rglob("*.log"))
     assert sim2real.main(["--checkpoint", str(tmp_path / "none"), "--out", str(out)]) == 2
 
 
