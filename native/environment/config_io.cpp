@@ -19,6 +19,8 @@ constexpr EnumName<SizeDistribution> kSizeDistributions[] = {{SizeDistribution::
                                                              {SizeDistribution::kExponential, "exponential"},
                                                              {SizeDistribution::kPareto, "pareto"}};
 constexpr std::array<const char*, 3> kActionDelayKinds = {"constant", "uniform", "empirical"};
+// An application that has a packet every nanosecond leaves no time for anything else.
+constexpr Check kAppMbps{.low = 0.0, .high = 1e5, .text = "between 0 and 100000"};
 
 }  // namespace
 
@@ -35,7 +37,7 @@ void visit_fields(V& v, OnOffApp& a) {
   v.knob("on_ms", a.on, kPositive);
   v.knob("off_ms", a.off, kPositive);
   v.knob("exponential", a.exponential);
-  v.knob("rate_mbps", a.rate, kNonNegative);
+  v.knob("rate_mbps", a.rate, kAppMbps);
 }
 template <class V>
 void visit_fields(V& v, AppConfig& a) {

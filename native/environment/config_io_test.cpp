@@ -94,6 +94,9 @@ TEST(ConfigIo, ErrorsNameTheDottedKey) {
   EXPECT_EQ(refusal(with("episode_ms", Value("long"))), "episode_ms: must be a number, got 'long'");
   EXPECT_EQ(refusal(with("scenarios.0.loss.high", Value(1.5))),
             "scenarios[0].loss.high: must be between 0 and 1, got 1.5");
+  Value bursts =
+      with("flows.0.app", Value(Value::Map{{"kind", Value("on_off")}, {"rate_mbps", Value(1e300)}}));
+  EXPECT_EQ(refusal(bursts), "flows[0].app.rate_mbps: must be between 0 and 100000, got 1e+300");
   EXPECT_TRUE(refusal(with("flows.0.controller.kind", Value("quic")))
                   .starts_with("flows[0].controller.kind: unknown choice 'quic', known are external, "));
 }
