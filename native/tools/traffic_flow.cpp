@@ -1,5 +1,6 @@
 #include "tools/traffic_flow.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -23,7 +24,7 @@ std::unique_ptr<Session> policy_session(const TrafficArguments& arguments, ByteC
   try {
     return std::make_unique<Session>(config, Rng(), Rng(), model, arguments.job);
   } catch (const std::invalid_argument& error) {
-    throw UsageError("--job: " + std::string(error.what()));
+    throw UsageError("--" + std::string(error.what()));  // of the job: all else has been seen to
   }
 }
 
@@ -31,8 +32,9 @@ std::unique_ptr<Session> policy_session(const TrafficArguments& arguments, ByteC
 void require_qlog_folder(const std::string& folder) {
   if (folder.empty()) return;
   if (!std::filesystem::is_directory(folder)) throw UsageError("--qlog: there is no folder '" + folder + "'");
-  if (access(folder.c_str(), W_OK) != 0)
+  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
     throw UsageError("--qlog: nothing can be written to '" + folder + "'");
+  }
 }
 
 }  // namespace
@@ -44,7 +46,6 @@ TrafficFlow make_traffic_flow(const TrafficArguments& arguments) {
       arguments.host.find(':') == std::string::npos ? kPacketOverIpv4 : kPacketOverIpv6;
   config.transport.pacing = arguments.pacing;
   FlowConfig& flow = config.flows.front();
-  flow.app = arguments.traffic;
   if (arguments.policy_file.empty()) flow.controller = arguments.scheme;
 
   TrafficFlow made;

@@ -1,13 +1,13 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
-#include <limits>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "tools/traffic_arguments.h"
 #include "tools/traffic_flow.h"
-#include "tools/traffic_report.h"
 #include "tools/traffic_test_files.h"
 
 namespace mvfstrl::tools {
@@ -125,6 +125,7 @@ TEST(TrafficArguments, OfAServerAreTakenAsTheyAre) {
 
 TEST(TrafficArguments, HelpTellsOfEveryScheme) {
   EXPECT_EQ(parsed({"--port=nonsense", "--help"}).mode, TrafficMode::kHelp);
+  EXPECT_EQ(parsed({"-h"}).mode, TrafficMode::kHelp);
   for (const std::string scheme : kSchemeKinds) {
     if (scheme == "external") continue;  // an agent's, which has to be a policy here
     EXPECT_NE(std::string(kTrafficHelp).find(scheme), std::string::npos) << scheme;
@@ -149,8 +150,12 @@ TEST(TrafficArguments, NonsenseIsNamed) {
   EXPECT_EQ(client_refusal({"--bytes=5"}), "--bytes: belongs to --traffic fixed");
   EXPECT_EQ(client_refusal({"--traffic=fixed", "--bytes=0"}),
             "--bytes: must be a number of at least 1, got '0'");
-  EXPECT_EQ(client_refusal({"--traffic=fixed", "--on-ms=5"}), "--on-ms: belongs to --traffic on_off");
   EXPECT_EQ(client_refusal({"--key=k"}), "--key: belongs to --mode=server");
+  for (const std::string option : {"--pinned-windows", "--return-after", "--max-return-after"}) {
+    EXPECT_EQ(client_refusal({"--policy=p", (option + "=0").c_str()}),
+              option + ": must be a number of at least 1, got '0'");
+  }
+  EXPECT_EQ(client_refusal({"--policy=p", "--job=-2"}), "--job: must be a number of at least -1, got '-2'");
 }
 
 TEST(TrafficArguments, NumbersHaveBounds) {
@@ -175,6 +180,9 @@ TEST(TrafficArguments, NumbersHaveBounds) {
   EXPECT_EQ(std::get<OnOffApp>(least.traffic).rate, Bandwidth());
   EXPECT_EQ(least.interval, Duration::from_ms(10));
   EXPECT_EQ(client({"--duration-s=1e8"}).duration, Duration::from_seconds(1e8));
+  EXPECT_NE(client_refusal({"--duration-s=100000001"}), "");
+  EXPECT_EQ(client_refusal({"--traffic=on_off", "--rate-mbps=100001"}),
+            "--rate-mbps: must be 0, or a number from 0.001 to 100000, got '100001'");
 }
 
 // An empty value, as of a shell's variable that is not set, is no leave to do without.
@@ -196,10 +204,24 @@ TEST(TrafficArguments, WhatDoesNotGoTogetherIsNamed) {
   EXPECT_EQ(refusal({"--mode=server", "--certificate=c"}), "--certificate: needs its --key");
   EXPECT_EQ(client_refusal({"--policy=p", "--congestion=cubic"}),
             "--congestion: --policy drives; leave one of the two out");
-  EXPECT_EQ(client_refusal({"--fallback=cubic"}), "--fallback: belongs to --policy FILE");
-  EXPECT_EQ(client_refusal({"--no-guard"}), "--no-guard: belongs to --policy FILE");
-  EXPECT_EQ(client_refusal({"--policy=p", "--no-guard", "--return-after=3"}),
-            "--return-after: belongs to a guard; leave out --no-guard");
+  for (const std::string option : {"--fallback=copa", "--max-latency-ms=1", "--pinned-windows=1",
+                                   "--return-after=1", "--max-return-after=1"}) {
+    const std::string name = option.substr(0, option.find('='));
+    EXPECT_EQ(client_refusal({option.c_str()}), name + ": belongs to --policy FILE");
+    EXPECT_EQ(client_refusal({"--policy=p", "--no-guard", option.c_str()}),
+              name + ": belongs to a guard; leave out --no-guard");
+  }
+  for (const std::string option : {"--no-guard", "--job=1"}) {
+    EXPECT_EQ(client_refusal({option.c_str()}),
+              option.substr(0, option.find('=')) + ": belongs to --policy FILE");
+  }
+  for (const std::string option : {"--on-ms=5", "--off-ms=5", "--rate-mbps=5", "--regular"}) {
+    for (const char* traffic : {"--traffic=bulk", "--traffic=fixed"}) {
+      EXPECT_EQ(client_refusal({traffic, option.c_str()}),
+                option.substr(0, option.find('=')) + ": belongs to --traffic on_off");
+    }
+  }
+  EXPECT_EQ(client_refusal({"--traffic=on_off", "--bytes=5"}), "--bytes: belongs to --traffic fixed");
   EXPECT_EQ(client_refusal({"--policy=p", "--return-after=9", "--max-return-after=3"}),
             "--max-return-after: must be at least return_after");
 }
@@ -215,6 +237,39 @@ TEST(TrafficFlow, OfASchemeIsASessionOfIt) {
   EXPECT_EQ(flow.sender.qlog_folder, testing::TempDir());
   EXPECT_TRUE(flow.sender.segmentation_offload);
   EXPECT_EQ(flow.session->congestion_window(), ByteCount(12'520));
+}
+
+TEST(TrafficFlow, TheSenderHasWhatTheOptionsSay) {
+  const SenderOptions sender = make_traffic_flow(parsed({"--mode=client", "--host=127.0.0.2", "--ca=c",
+                                                         "--traffic=fixed", "--bytes=77"}))
+                                   .sender;
+  EXPECT_EQ(sender.host, "127.0.0.2");
+  EXPECT_EQ(sender.ca_file, "c");
+  EXPECT_EQ(std::get<FixedSizeApp>(sender.traffic).bytes, ByteCount(77));
+  EXPECT_FALSE(sender.segmentation_offload);
+  EXPECT_EQ(sender.pacing, std::nullopt);
+}
+
+// Whether packets have a pace, once there is a round-trip time.
+bool paced(const std::vector<const char*>& words) {
+  const TrafficFlow flow = make_traffic_flow(client(words));
+  flow.session->start(TimePoint::zero());
+  flow.session->packet_sent(TimePoint::zero(), {.number = 0, .size = ByteCount(1250)});
+  flow.session->rtt_sample(Duration::from_ms(40), Duration::zero());
+  flow.session->packet_acked(0);
+  flow.session->flush(TimePoint::from_ms(40));
+  return flow.session->pace().has_value();
+}
+
+TEST(TrafficFlow, PacesWhereItIsToldOrTheControllerWantsIt) {
+  EXPECT_TRUE(paced({"--congestion=copa"}));
+  EXPECT_FALSE(paced({"--congestion=copa", "--pacing=never"}));
+  EXPECT_FALSE(paced({"--congestion=cubic"}));
+  EXPECT_TRUE(paced({"--congestion=cubic", "--pacing=always"}));
+  const TemporaryFile file = small_policy("paced.mvfstrl");
+  const std::string option = "--policy=" + file.path;
+  EXPECT_FALSE(paced({option.c_str()}));
+  EXPECT_TRUE(paced({option.c_str(), "--pacing=always"}));
 }
 
 TEST(TrafficFlow, OverIpv6PacketsAreSmaller) {
@@ -254,7 +309,7 @@ TEST(TrafficFlow, RefusesAPolicyThatCannotBeUsed) {
   EXPECT_EQ(policy_refusal(testing::TempDir()), testing::TempDir() + ": cannot be read: Is a directory");
   const TemporaryFile shown = small_policy("jobs.mvfstrl", 2);
   EXPECT_EQ(policy_refusal(shown.path, "--job=1"), "");
-  EXPECT_EQ(policy_refusal(shown.path, "--job=2").find("--job: "), 0U)
+  EXPECT_EQ(policy_refusal(shown.path, "--job=2").find("--job: must be -1 (not known) or "), 0U)
       << policy_refusal(shown.path, "--job=2");
 }
 
@@ -283,6 +338,18 @@ TEST(TrafficFlow, RefusesAFolderForQlogsThatIsNone) {
             "--qlog: there is no folder 'no/such'");
   EXPECT_EQ(error_of([] { receiver_options(parsed({"--mode=server", "--qlog=no/such"})); }),
             "--qlog: there is no folder 'no/such'");
+  const TemporaryFile file("no_folder", "");
+  EXPECT_EQ(error_of([&] { make_traffic_flow(client({("--qlog=" + file.path).c_str()})); }),
+            "--qlog: there is no folder '" + file.path + "'");
+  const std::string locked = testing::TempDir() + "/locked-" + std::to_string(getpid());
+  std::filesystem::create_directory(locked);
+  std::filesystem::permissions(locked, std::filesystem::perms::none);
+  const uid_t root = geteuid();
+  ASSERT_EQ(seteuid(root == 0 ? 65534 : root), 0);  // root may write anywhere
+  EXPECT_EQ(error_of([&] { make_traffic_flow(client({("--qlog=" + locked).c_str()})); }),
+            "--qlog: nothing can be written to '" + locked + "'");
+  ASSERT_EQ(seteuid(root), 0);
+  std::filesystem::remove(locked);
 }
 
 TEST(TrafficFlow, OfAServerAreItsReceiversOptions) {
@@ -294,64 +361,6 @@ TEST(TrafficFlow, OfAServerAreItsReceiversOptions) {
   EXPECT_EQ(options.certificate_file, "c");
   EXPECT_EQ(options.key_file, "k");
   EXPECT_EQ(options.qlog_folder, testing::TempDir());
-}
-
-TEST(TrafficReport, LinesTellWhatCameBetweenTwoLooks) {
-  SenderProgress before;
-  before.time = Duration::from_ms(1000);
-  before.bytes_acked = ByteCount(1'000'000);
-  const SenderProgress after{.time = Duration::from_ms(3000),
-                             .bytes_acked = ByteCount(6'000'000),
-                             .congestion_window = ByteCount(125'200),
-                             .smoothed_rtt = Duration::from_us(40'250),
-                             .packets_lost = 7};
-  EXPECT_EQ(client_line(before, after),
-            "   1.00-3.00           5.000    20.00       125.2     40.25        7");
-  EXPECT_EQ(server_line(Duration::zero(), Duration::from_ms(1000), {},
-                        {.connections = 3, .open = 2, .received = ByteCount(1'250'000)}),
-            "   0.00-1.00           1.250    10.00      2             3");
-}
-
-TEST(TrafficReport, JsonIsExactAndEscaped) {
-  const Value value(Value::Map{{"a\"b\\", Value(Value::List{true, std::int64_t{-3}, 0.1, Value()})},
-                               {"nan", std::numeric_limits<double>::quiet_NaN()},
-                               {"text", "line\n\x01"}});
-  EXPECT_EQ(to_json(value), R"({"a\"b\\": [true, -3, 0.1, null], "nan": null, "text": "line\u000a\u0001"})");
-}
-
-TEST(TrafficReport, SummaryTellsOfTheSession) {
-  const TemporaryFile file = small_policy("summary.mvfstrl");
-  const std::string option = "--policy=" + file.path;
-  const TrafficArguments arguments = client({option.c_str()});
-  TrafficFlow flow = make_traffic_flow(arguments);
-  Session& session = *flow.session;
-  session.start(TimePoint::zero());
-  for (std::uint64_t number = 0; number < 4; ++number) {
-    session.packet_sent(TimePoint::zero(), {.number = number, .size = ByteCount(1250)});
-  }
-  session.rtt_sample(Duration::from_ms(40), Duration::zero());
-  for (std::uint64_t number = 0; number < 4; ++number) session.packet_acked(number);
-  session.flush(TimePoint::from_ms(40));
-  session.poll(TimePoint::from_ms(101));
-  session.finish(TimePoint::from_ms(200));
-  const Value summary = client_summary(
-      arguments, session, flow.config, TimePoint::from_ms(200),
-      {.p50 = Duration::from_us(2), .p99 = Duration::from_us(4), .max = Duration::from_us(7)},
-      {.p50 = Duration::from_us(3), .p99 = Duration::from_us(5), .max = Duration::from_us(9)}, "duration");
-  EXPECT_EQ(*summary.find("mode")->as<std::string>(), "client");
-  EXPECT_EQ(*summary.find("policy")->as<std::string>(), file.path);
-  EXPECT_DOUBLE_EQ(*summary.find("goodput_mbps")->as<double>(), 0.2);
-  EXPECT_EQ(*summary.find("decisions")->as<std::int64_t>(), 1);
-  EXPECT_NEAR(*summary.find("decision_latency_p50_us")->as<double>(), 1000, 10);
-  EXPECT_EQ(*summary.find("deciding_p99_us")->as<double>(), 4);
-  EXPECT_EQ(*summary.find("late_max_us")->as<double>(), 9);
-  EXPECT_EQ(*summary.find("ended")->as<std::string>(), "duration");
-  EXPECT_NE(summary.find("guard"), nullptr);
-  const std::string text = told(summary);
-  EXPECT_NE(text.find("throughput    0.200 Mbit/s: 0.005 MB acknowledged in 0.200 s"), std::string::npos)
-      << text;
-  EXPECT_NE(text.find("guard         fall-backs late 0"), std::string::npos) << text;
-  EXPECT_NE(text.find("ended         duration"), std::string::npos) << text;
 }
 
 }  // namespace
