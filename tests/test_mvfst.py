@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -390,3 +392,23 @@ def test_mvfst_keeps_a_log(real: MvfstHost, tmp_path: Path) -> None:
         Episode(configured("agent=cubic", "env.episode_ms=600"), seed=1, qlog=tmp_path / "own.qlog")
     )
     assert "packet_sent" in (tmp_path / "own.qlog").read_text()
+
+
+@needs_mvfst
+def test_an_error_of_mvfsts_host_is_pythons(real: MvfstHost) -> None:
+    """In a process of its own: with two unwinders in one, the first exception would end it."""
+    for size in (1199, 1453):
+        config = configured("agent=cubic", f"transport.window.packet_size_bytes={size}")
+        with pytest.raises(ValueError, match=f"packet_size_bytes: {size}: mvfst's packets have 1200 to 1452"):
+            real.play_episode(Episode(config, seed=1))
+    code = """
+import torch
+from mvfstrl import _native
+for _ in range(2):
+    try:
+        _native.MvfstReceiver("none.pem", "none.key")
+    except ConnectionError as error:
+        print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "none.pem: cannot be read\n" * 2), ended.stderr
