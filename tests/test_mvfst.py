@@ -86,6 +86,7 @@ REFUSED = [
     (["guard.fallback=mvfst_cubic"], "guard.fallback: must be one of"),
     (["test.qlog=true"], "test.qlog: .* realtime.qlog=true keeps mvfst's own"),
     (["env.flows=[{scheme: agent},{scheme: cubic}]"], "env.flows: .* leave out transport=mvfst"),
+    (["transport.window.packet_size_bytes=1453"], "packet_size_bytes: must be between 1200 and 1452 .*mvfst"),
 ]
 
 

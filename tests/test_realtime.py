@@ -77,6 +77,11 @@ REFUSED = [
     (["env.flows=[{scheme: agent},{scheme: cubic}]"], "env.flows: a real connection"),
     (["env.cross_traffic=[{kind: constant, mbps: 1}]"], "env.flows: a real connection"),
     (["env.app=on_off"], "env.app: aioquic's senders are bulk"),
+    (
+        ["transport.window.packet_size_bytes=1199"],
+        "packet_size_bytes: must be between 1200 and 2036 .*aio",
+    ),
+    (["transport.window.packet_size_bytes=2037"], "packet_size_bytes: must be between 1200 and 2036"),
 ]
 
 

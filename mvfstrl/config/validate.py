@@ -19,6 +19,9 @@ from mvfstrl.outcome import OBJECTIVES
 LEARNERS = ("impala",)
 PRECISIONS = ("fp32", "bf16")
 TEST_SCHEMES = (*SCHEMES, *LEARNERS, "oracle", "omniscient")
+PACKET_BYTES = {"aioquic": (1200, 2036), "mvfst": (1200, 1452)}
+"""Of UDP payload: the least that a handshake takes (RFC 9000, 14.1), and the most that the emulator carries,
+or mvfst's receivers take."""
 
 
 def validate(cfg: Config, run: Path) -> None:
@@ -154,6 +157,10 @@ def _check_realtime(cfg: Config) -> None:
     kind = native["flows"][0]["app"]["kind"]
     if host == "aioquic" and kind != "bulk":
         raise ConfigError(f"env.app: aioquic's senders are bulk, got {kind}; transport=mvfst has others")
+    least, most = PACKET_BYTES[host]
+    size = native["transport"]["window"]["packet_size_bytes"]
+    key = "transport.window.packet_size_bytes"
+    _need(least <= size <= most, key, f"between {least} and {most} for transport={host}", size)
 
 
 def _check_mvfst(cfg: Config) -> None:
