@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include <chrono>
 #include <cstring>
@@ -90,6 +92,11 @@ TEST(Emulator, TellsFaultsApartAndGoesOn) {
   }
   client.send(std::string(kMaxDatagramBytes + 1, 'x'), to);
   server.emplace(server_address);
+  const std::string longest(kMaxDatagramBytes, 'x');
+  client.send(longest, to);
+  const auto whole = server->receive();
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->text, longest);
   client.send("heard", to);
   const auto heard = server->receive();
   ASSERT_TRUE(heard);
@@ -97,7 +104,7 @@ TEST(Emulator, TellsFaultsApartAndGoesOn) {
   const PathReport report = report_of(emulator, path);
   EXPECT_EQ(report.faults.oversized, 1);
   EXPECT_EQ(report.faults.unsent, 3);
-  EXPECT_EQ(report.data.sent.packets, 4);
+  EXPECT_EQ(report.data.sent.packets, 5);
 }
 
 TEST(Emulator, LosesWhatComesWhileStalled) {
@@ -144,6 +151,29 @@ TEST(Emulator, ManyPathsFromManyThreads) {
     });
   }
   for (auto& thread : threads) thread.join();
+}
+
+TEST(Emulator, AQuietPathKeepsNobodyWaiting) {
+  TestEndpoint server, quiet, client;
+  Emulator emulator;
+  const auto [path, to] = open_path(emulator, server);
+  open_path(emulator, quiet);
+  for (int i = 0; i < 3; ++i) {
+    client.send("heard", to);
+    ASSERT_TRUE(server.receive(500)) << i;
+  }
+}
+
+// Its thread goes before others where the host's rules let it, and says so.
+TEST(Emulator, HasThePriorityThatItClaims) {
+  bool may = false;
+  std::thread([&may] {
+    const sched_param lowest{.sched_priority = 1};
+    may = pthread_setschedparam(pthread_self(), SCHED_RR, &lowest) == 0;
+  }).join();
+  Emulator emulator;
+  EXPECT_EQ(emulator.has_priority(), may);
+  EXPECT_EQ(emulator.with([] { return sched_getscheduler(0); }), may ? SCHED_RR : SCHED_OTHER);
 }
 
 TEST(Emulator, RefusesWorkOnceClosed) {

@@ -44,6 +44,17 @@ TEST(PathLog, WritesWhatMahimahiWrites) {
   std::filesystem::remove(file);
 }
 
+TEST(PathLog, SaysThatTheDiskIsFull) {
+  PathLog log("/dev/full", "uplink", wire(8));
+  log.begin(0);
+  try {
+    log.finish(TimePoint::from_ms(3));
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot write /dev/full"), std::string::npos) << error.what();
+  }
+}
+
 TEST(PathLog, RefusesAFileThatCannotBe) {
   try {
     PathLog("no/such/folder/log", "uplink", wire(8));
