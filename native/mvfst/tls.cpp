@@ -15,6 +15,7 @@
 #include <quic/fizz/handshake/QuicFizzFactory.h>
 
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -30,6 +31,7 @@ constexpr const char* kAlpn = "mvfst-rl";  // the one of mvfstrl/realtime/endpoi
 constexpr long kValiditySeconds = 30L * 24 * 3600;
 
 std::string read_file(const std::string& path) {
+  if (std::filesystem::is_directory(path)) throw ConnectionError(path + ": is a folder");
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw ConnectionError(path + ": cannot be read");
   return {std::istreambuf_iterator<char>(stream), {}};

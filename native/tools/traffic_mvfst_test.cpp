@@ -232,15 +232,17 @@ TEST(Traffic, CertificatesThatCannotBeUsedAreNamed) {
                                                         {own.certificate, other.key},
                                                         {own.key, own.certificate},
                                                         {"/no/such.pem", own.key},
+                                                        {"/", own.key},
                                                         {own.certificate, "/no/such.pem"}}) {
     const Outcome refused = serve({"--certificate=" + certificate, "--key=" + key});
     EXPECT_EQ(refused.status, 1) << certificate << " " << key;
     EXPECT_EQ(refused.err.find("error: "), 0U);
-    EXPECT_TRUE(contains(refused.err, certificate) || contains(refused.err, key)) << refused.err;
+    EXPECT_TRUE(contains(refused.err, certificate + ":") || contains(refused.err, key + ":")) << refused.err;
   }
   const Outcome client = run({"--mode=client", "--ca=" + torn.path});
   EXPECT_EQ(client.status, 1);
   EXPECT_EQ(client.err, "error: " + torn.path + ": holds no certificate (PEM)\n");
+  EXPECT_EQ(run({"--mode=client", "--ca=/"}).err, "error: /: is a folder\n");
 }
 
 // Nobody listens: what is wrong is said before anybody is called.
