@@ -5,20 +5,25 @@
 RUN is the run directory of a training. FOLDER gets the newest checkpoint without all that only training needs
 (the optimiser's state, a deterministic run's actions), the resolved configuration, and a README.md with seed,
 steps and, for every folder of a finished test (`mode=test`), the schemes' mean rewards and scores. FOLDER is
-then as good as a run directory for `mode=test checkpoint=FOLDER` and `mode=trace checkpoint=FOLDER`.
+then as good as a run directory for `mode=test checkpoint=FOLDER` and `mode=trace checkpoint=FOLDER`. A policy
+that was in FOLDER is replaced once the new one is whole; other files there are left alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from mvfstrl.checkpoint import checkpoints_in, load_checkpoint, save_checkpoint
 from mvfstrl.errors import MvfstrlError
+from mvfstrl.files import write_whole
 from pantheon.results import read_results, summarise
 from pantheon.statistics import interval, normalised_scores
 
@@ -34,13 +39,31 @@ def publish(run: Path, folder: Path, tested: Sequence[Path] = ()) -> Path:
     page = _head(folder.name, content)
     for test in tested:
         page += _results(test)
-    for old in checkpoints_in(folder) if folder.is_dir() else []:
-        old.unlink()
-    file = save_checkpoint(folder, slim, step=content["step"], keep=1)
-    if (run / "config.yaml").is_file():
-        shutil.copyfile(run / "config.yaml", folder / "config.yaml")
-    (folder / "README.md").write_text("\n".join(page) + "\n")
-    return file
+    with _made(folder), TemporaryDirectory(dir=folder, prefix=".new.") as beside:
+        whole = Path(beside)
+        checkpoint = save_checkpoint(whole, slim, step=content["step"])
+        write_whole(
+            whole / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(content["config"])), durable=True
+        )
+        write_whole(whole / "README.md", "\n".join(page) + "\n", durable=True)
+        for file in (checkpoint, whole / "config.yaml", whole / "README.md"):
+            file.replace(folder / file.name)
+    for old in checkpoints_in(folder):
+        if old.name != checkpoint.name:
+            old.unlink()
+    return folder / checkpoint.name
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder, which goes again if nothing comes of what it is for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def _head(name: str, content: dict[str, Any]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from mvfstrl.agents.impala.config import NetworkConfig
 from mvfstrl.agents.impala.network import ImpalaNetwork, NetworkShape
@@ -41,7 +44,7 @@ def run(tmp_path: Path) -> Path:
     }
     folder = tmp_path / "run"
     save_checkpoint(folder / "checkpoints", content, step=640)
-    (folder / "config.yaml").write_text("seed: 17\n")
+    (folder / "config.yaml").write_text("mode: test\n")  # of a later start in the same folder
     return folder
 
 
@@ -77,15 +80,46 @@ def test_the_published_policy_is_the_runs(run: Path, tmp_path: Path) -> None:
     assert sorted(load_checkpoint(target)) == sorted([*KEPT, "learner"])
     (original,) = checkpoints_in(run / "checkpoints")
     assert file.stat().st_size < original.stat().st_size - 70_000  # two tensors of 10,000 floats
-    assert (target / "config.yaml").read_text() == "seed: 17\n"
+    assert yaml.safe_load((target / "config.yaml").read_text()) == load_checkpoint(run)["config"]
 
 
 def test_a_second_publication_replaces_the_first(run: Path, tmp_path: Path) -> None:
     target = tmp_path / "policy"
     content = load_checkpoint(run)
     save_checkpoint(target, content, step=999)
+    (target / "notes.txt").write_text("mine")
     file = publish(run, target)
     assert checkpoints_in(target) == [file]
+    assert names_in(target) == ["README.md", "config.yaml", "notes.txt", file.name]
+    assert publish(target, target) == file  # as one does to add a test's results to the page
+    assert load_policy(target).jobs == ["lte", "umts"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("torn", ["save_checkpoint", "write_whole"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+def test_what_is_cut_short_leaves_what_was_there(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str, error: BaseException
+) -> None:
+    target = tmp_path / "policies" / "lte"
+    publish(run, target)
+    before = {file.name: file.read_bytes() for file in target.iterdir()}
+    later = load_checkpoint(run) | {"step": 1280, "jobs": ["starlink"]}
+    save_checkpoint(run / "checkpoints", later, step=1280)
+
+    def cut(*arguments: Any, **keywords: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(f"pantheon.publish.{torn}", cut)
+    for folder in (target, tmp_path / "fresh"):
+        with pytest.raises(type(error)):
+            publish(run, folder)
+    assert {file.name: file.read_bytes() for file in target.iterdir()} == before
+    assert load_policy(target).jobs == ["lte", "umts"]
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_the_page_tells_seed_and_results(run: Path, tested: Path, tmp_path: Path) -> None:
