@@ -17,6 +17,7 @@ from mvfstrl.config import Config
 from mvfstrl.errors import ConfigError
 from mvfstrl.outcome import read_outcome
 from mvfstrl.rundir import RunDirectory
+from mvfstrl.sweep.grid import GridSweeper
 from mvfstrl.sweep.record import SweepError, number_of, read_record
 from tests.sweep_runs import FakeSweep, state_of, sweep
 
@@ -92,6 +93,18 @@ def test_a_grid_that_grew_keeps_the_numbers_of_its_runs(sweep: FakeSweep) -> Non
     outcome = read_outcome(sweep.folder / "3")
     assert outcome is not None
     assert (outcome.objective, outcome.sweep["number"]) == (7.0, 3)
+
+
+def test_a_batch_is_launched_when_the_one_before_has_ended(
+    sweep: FakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[int] = []
+    play = GridSweeper.play
+    monkeypatch.setattr(
+        GridSweeper, "play", lambda self, jobs, shown: launched.append(len(jobs)) or play(self, jobs, shown)
+    )
+    assert seeds(sweep("seed=1,2,3", "hydra.sweeper.max_batch_size=2")) == [1, 2, 3]
+    assert launched == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ from typing import Any
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 
 from mvfstrl.config import Config
 from mvfstrl.errors import ConfigError
-from mvfstrl.outcome import read_outcome
+from mvfstrl.outcome import Outcome, State, read_outcome, write_outcome
 from mvfstrl.rundir import RunDirectory
+from mvfstrl.sweep.config import PrunerConfig
 from mvfstrl.sweep.plan import parse
-from mvfstrl.sweep.pruning import STUDY, open_storage
+from mvfstrl.sweep.pruning import STUDY, RunPruner, open_storage
 from mvfstrl.sweep.space import Space, search_space
 from tests.sweep_runs import FakeSweep, state_of, sweep
 from tests.test_docs import json_example
@@ -59,6 +61,8 @@ def test_hydras_words_are_optunas_distributions() -> None:
         g="interval(0, 2)",
         h="x,y",
         i="7",
+        j="range(100, 20, step=-30)",
+        k="tag(log, int(interval(1, 64)))",
     )
     assert found.distributions == {
         "a.b": optuna.distributions.FloatDistribution(1e-5, 1e-3, log=True),
@@ -68,6 +72,8 @@ def test_hydras_words_are_optunas_distributions() -> None:
         "f": optuna.distributions.FloatDistribution(0, 0.75, step=0.25),
         "g": optuna.distributions.FloatDistribution(0, 2),
         "h": optuna.distributions.CategoricalDistribution(["x", "y"]),
+        "j": optuna.distributions.IntDistribution(40, 100, step=30),
+        "k": optuna.distributions.IntDistribution(1, 64, log=True),
     }
     assert found.fixed == ["i=7"]
 
@@ -172,6 +178,17 @@ def test_a_run_that_ended_unheard_is_told_at_the_next_start(sweep: FakeSweep) ->
     assert [trial.state.name for trial in trials(sweep.folder)] == ["COMPLETE"] * 2
 
 
+def test_a_run_that_was_given_up_unheard_is_not_started_again(sweep: FakeSweep) -> None:
+    def dies(cfg: Config, run: RunDirectory) -> None:
+        raise SystemExit(9)
+
+    sweep.play = dies
+    sweep.fails(9, *OPTUNA, X, "hydra.sweeper.n_trials=1")
+    write_outcome(sweep.folder / "0", Outcome(State.pruned, "train", objective=-3.0))
+    assert sweep(*OPTUNA, X, "hydra.sweeper.n_trials=1") == []
+    assert summary(sweep)["trials"] == {"pruned": 1}
+
+
 def test_failed_runs_are_told_and_do_not_stop_the_study(sweep: FakeSweep, capfd: Any) -> None:
     def play(cfg: Config, run: RunDirectory) -> None:
         if run.path.name == "1":
@@ -236,6 +253,10 @@ def test_several_objectives_give_the_front(sweep: FakeSweep, capfd: Any) -> None
         (("seed=1",), "error: hydra.sweeper.params: nothing to search"),
         ((X, "hydra.sweeper.sampler=tpee"), "error: hydra.sweeper.sampler: must be one of tpe, cmaes"),
         ((X, "hydra.sweeper.n_trials=0"), "error: hydra.sweeper.n_trials: must be at least 1"),
+        ((X, "hydra.sweeper.n_jobs=0"), "error: hydra.sweeper.n_jobs: must be at least 1"),
+        ((X, "hydra.sweeper.population=1"), "error: hydra.sweeper.population: must be at least 2"),
+        ((X, "hydra.sweeper.pruner.warmup_percent=101"), "warmup_percent: must be from 0 to 100, got 101"),
+        ((X, "hydra.sweeper.pruner.reduction_factor=1"), "reduction_factor: must be 2 or more, got 1"),
         ((X, "hydra.sweeper.pruner.kind=medium"), "error: hydra.sweeper.pruner.kind: must be one of none"),
         (
             (X, "hydra.sweeper.pruner.kind=median", "objective=[loss]"),
@@ -262,19 +283,47 @@ def test_another_space_needs_another_folder(sweep: FakeSweep, capfd: Any) -> Non
     sweep(*OPTUNA, X, "hydra.sweeper.n_trials=1")
     assert sweep.fails(2, *OPTUNA, "reward.delay_factor=interval(0,2)", "hydra.sweeper.n_trials=2") == []
     assert "reward.delay_factor: the study in" in capfd.readouterr().err
+    wider = (X, "env.loss=interval(0,0.1)", "hydra.sweeper.n_trials=2")
+    assert sweep.fails(2, *OPTUNA, *wider) == []
+    assert f"env.loss: the study in {sweep.folder} does not search it; choose" in capfd.readouterr().err
     assert sweep.fails(2, *OPTUNA, X, "objective=[loss]", "hydra.sweeper.n_trials=2") == []
     assert "has directions ['maximize'], not ['minimize']" in capfd.readouterr().err
 
 
+def asked(folder: Path, settings: PrunerConfig, objective: str = "reward") -> RunPruner:
+    """The pruner of the study's next run, of 1,000 steps."""
+    study = optuna.create_study(
+        study_name=STUDY, storage=open_storage(folder), direction="maximize", load_if_exists=True
+    )
+    return RunPruner(folder, study.ask().number, OmegaConf.structured(settings), objective, 1000)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "factor", "left_at"),
+    [(60, 2, [100, 60, 60, 100]), (60, 4, [100, 60, 60, 60]), (30, 4, [100, 30, 30, 30])],
+)
+def test_hyperband_lets_one_in_so_many_go_on_after_the_warm_up(
+    tmp_path: Path, warmup: int, factor: int, left_at: list[int]
+) -> None:
+    """The last of four runs is the second best: within the better half, not within the best quarter."""
+    settings = PrunerConfig(kind="hyperband", warmup_percent=warmup, reduction_factor=factor)
+    found = []
+    for value in (4.0, 1.0, 2.0, 3.0):
+        pruner = asked(tmp_path, settings)
+        percents = range(10, 101, 10)
+        found.append(next((p for p in percents if pruner({"episode_return": value}, 10 * p)), 100))
+    assert found == left_at
+
+
+def test_a_run_is_compared_by_the_metric_that_stands_for_the_objective(tmp_path: Path) -> None:
+    row = {"episode_return": -3.0} | {f"episode_{name}": 5.0 for name in ("utilisation", "throughput_mbps")}
+    for objective in ("utilisation", "throughput_mbps"):
+        asked(tmp_path, PrunerConfig(), objective)(row, 500)
+    assert [trial.intermediate_values for trial in trials(tmp_path)] == [{50: 5.0}] * 2
+
+
 def test_a_value_that_is_no_number_prunes_nothing(tmp_path: Path) -> None:
-    from omegaconf import OmegaConf
-
-    from mvfstrl.sweep.config import PrunerConfig
-    from mvfstrl.sweep.pruning import RunPruner
-
-    study = optuna.create_study(study_name=STUDY, storage=open_storage(tmp_path), direction="maximize")
-    study.ask()
-    pruner = RunPruner(tmp_path, 0, OmegaConf.structured(PrunerConfig(kind="median")), "reward", 1000)
+    pruner = asked(tmp_path, PrunerConfig(kind="median"))
     assert not pruner({}, 300)
     assert not pruner({"episode_return": math.nan}, 400)
     assert not pruner({"episode_return": 2.0}, 500)

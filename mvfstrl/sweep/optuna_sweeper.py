@@ -59,7 +59,7 @@ class OptunaSweeper(StudySweeper):
     def _require_numbers(self) -> None:
         for key, value in (
             ("n_trials", self._n_trials),
-            ("n_jobs", self._n_jobs or 1),
+            ("n_jobs", 1 if self._n_jobs is None else self._n_jobs),
             ("population", self._population - 1),
         ):
             if value < 1:

@@ -47,7 +47,8 @@ def make_pruner(settings: Any) -> BasePruner:
         ("reduction_factor", 2, math.inf),
     ):
         if not low <= settings[key] <= high:
-            raise ConfigError(f"hydra.sweeper.pruner.{key}: must be {low} or more, got {settings[key]}")
+            bounds = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            raise ConfigError(f"hydra.sweeper.pruner.{key}: must be {bounds}, got {settings[key]}")
     if settings.kind == "median":
         return MedianPruner(settings.startup_trials, n_warmup_steps=settings.warmup_percent)
     if settings.kind == "hyperband":

@@ -52,10 +52,12 @@ class Study:
 
     def _require_same_space(self, folder: Path) -> None:
         for trial in self._study.get_trials(deepcopy=False)[-1:]:
-            for key, distribution in trial.distributions.items():
-                if self._space.distributions.get(key) != distribution:
+            known, asked = trial.distributions, self._space.distributions
+            for key in dict.fromkeys([*known, *asked]):
+                if known.get(key) != asked.get(key):
+                    searches = f"searches {known[key]}" if key in known else "does not search it"
                     other = "choose another hydra.sweep.dir"
-                    raise ConfigError(f"{key}: the study in {folder} searches {distribution}; {other}")
+                    raise ConfigError(f"{key}: the study in {folder} {searches}; {other}")
 
     def asked(self) -> int:
         return len(self._study.get_trials(deepcopy=False))
