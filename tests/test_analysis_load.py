@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mvfstrl.config import compose
 from mvfstrl.outcome import State
 from mvfstrl.rundir import RunDirectory
 from mvfstrl.trackers import open_tracker, show_comparison
-from mvfstrl.trackers.wandb_files import files_below
+from mvfstrl.trackers.wandb_files import WandbFile, files_below, read_file
 from tests.report_data import results_of
 from tests.study_data import METRICS, write_run, write_sweep
 
@@ -264,6 +265,26 @@ def test_offline_files_are_a_run(offline: Path, sweep: Path) -> None:
         load(offline / "bad.wandb")
 
 
+def test_offline_files_tell_how_their_last_start_ended(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = files_below(offline)[-1]
+    codes: dict[Path, int | None] = {}
+
+    def read(path: Path) -> WandbFile:
+        return replace(read_file(path), exit_code=codes.get(path, 1))
+
+    monkeypatch.setattr("analysis.wandb_runs.read_file", read)
+    for codes[last], state, told in (
+        (0, "finished", []),
+        (3, "failed", ["its program ended with status 3"]),
+        (None, "running", []),
+    ):
+        study = load(offline)
+        assert list(study.runs["state"]) == [state]
+        assert [text for text in study.problems["what"] if "its program" in text] == told
+
+
 class FakeRun:
     """What wandb.Api gives of a run: recorded from wandb 0.31's documented attributes."""
 
@@ -307,13 +328,15 @@ class FakeApi:
 
 
 def test_a_project_is_a_study(sweep: Path) -> None:
-    api = FakeApi([FakeRun(0, "finished", results_of(sweep / "0")), FakeRun(1, "crashed")])
+    states = ["finished", "crashed", "killed", "failed", "running", "preempting"]
+    table = results_of(sweep / "0")
+    api = FakeApi([FakeRun(n, state, table if n == 0 else None) for n, state in enumerate(states)])
     study = load("wandb:ours/project", api=api)
-    assert list(study.runs["run"]) == ["ours/project/id0", "ours/project/id1"]
-    assert list(study.runs["state"]) == ["finished", "failed"]
-    assert list(study.runs["number"]) == [0, 1]
-    assert list(study.runs["agent.loss.discount"]) == [0.5, 0.5]
-    assert study.metrics["reward"].tolist() == [1.0, 2.0] * 2
+    assert list(study.runs["run"]) == [f"ours/project/id{number}" for number in range(6)]
+    assert list(study.runs["state"]) == ["finished", "failed", "failed", "failed", "running", "unknown"]
+    assert list(study.runs["number"]) == [0, 1, 2, 3, 4, 5]
+    assert list(study.runs["agent.loss.discount"]) == [0.5] * 6
+    assert study.metrics["reward"].tolist() == [1.0, 2.0] * 6
     assert len(study.results) == len(results_of(sweep / "0"))
     assert "id1: wandb says: crashed" in what(study)
     with pytest.raises(StudyError, match=r"wandb:other/one: Could not find project other/one$"):

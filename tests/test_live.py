@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -30,6 +31,18 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(caplog: pytest.Lo
         for step in range(101):
             live.update(step, steps_per_second=10.0)
     assert [record.getMessage()[:9] for record in caplog.records] == ["100/100 s"]
+
+
+def test_a_plain_line_comes_at_most_every_ten_seconds(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mvfstrl.live.time", SimpleNamespace(monotonic=lambda: float(step)))
+    caplog.set_level(logging.INFO)
+    step = 0
+    with LiveLine(1000, console=Console(force_terminal=False)) as live:
+        for step in range(31):
+            live.update(step, steps_per_second=1.0)
+    assert [record.getMessage().partition("/")[0] for record in caplog.records] == ["10", "20", "30"]
 
 
 def test_on_a_terminal_the_line_is_live(

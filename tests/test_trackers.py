@@ -116,6 +116,18 @@ def test_tensorboard_writes_events(run: RunDirectory) -> None:
     assert [event.value for event in events.Scalars("actions/1")] == [0.75]
 
 
+def test_tensorboard_hides_what_lies_beyond_the_checkpoint_that_a_run_resumes_from(run: RunDirectory) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for steps, after in (([10, 20, 30], -1), ([40], 20)):
+        with open_tracker(compose(["tracker=tensorboard"]), run, after=after) as tracker:
+            for step in steps:
+                tracker.log({"episodes": step, "note": "no figure"}, step)
+    events = EventAccumulator(str(run.path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("episodes")] == [10, 20, 40]
+
+
 def test_tensorboard_shows_a_comparison(run: RunDirectory, picture: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

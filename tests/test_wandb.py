@@ -260,6 +260,28 @@ def test_wandb_has_configuration_group_tags_and_system_figures(
     assert found.exit_code == 0
 
 
+def test_wandb_is_told_where_a_run_belongs(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    asked: dict[str, Any] = {}
+
+    def init(**keywords: Any) -> Any:
+        asked.update(keywords)
+        return started(**{name: value for name, value in keywords.items() if name != "entity"})
+
+    started = wandb.init
+    monkeypatch.setattr(wandb, "init", init)
+    long = "x" * 65
+    cfg = compose(
+        ["tracker=wandb", "tracker.entity=lab", "tracker.project=lte_study", f"tracker.tags=[{long}]"]
+    )
+    with open_tracker(cfg, run) as tracker:
+        tracker.log({"reward": 1.0}, 10)
+    assert (asked["entity"], asked["project"]) == ("lab", "lte_study")
+    (found,) = (read_file(file) for file in offline_files(run))
+    assert (found.project, found.tags[0]) == ("lte_study", long[:64])  # wandb refuses longer ones
+
+
 def test_a_single_run_has_no_group_and_a_chosen_group_wins(tmp_path: Path) -> None:
     (tmp_path / "outcome.json").write_text('{"sweep": {"number": null}}')
     assert sweep_of(tmp_path) is None
@@ -275,7 +297,7 @@ def test_a_single_run_has_no_group_and_a_chosen_group_wins(tmp_path: Path) -> No
 def test_checkpoint_and_policy_are_artifacts_if_asked_for(run: RunDirectory, artifacts: bool) -> None:
     checkpoint(run, 10)
     checkpoint(run, 20)
-    (run.path / "policy.pt").write_bytes(b"policy")
+    (run.path / "policy.mvfstrl").write_bytes(b"policy")
     keep_artifacts(compose(["tracker=wandb", f"tracker.artifacts={artifacts}"]), run)
     found = [artifact for file in offline_files(run) for artifact in read_file(file).artifacts]
     aliases = ["latest", "step-20"]
