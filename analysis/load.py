@@ -130,11 +130,14 @@ def _nothing(paths: Sequence[str], problems: Sequence[tuple[Path, str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m analysis.load", description="Loads runs into one table.")
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.load",
+        description="Says what runs there are and how they stand; with -o, writes one of their tables.",
+    )
     parser.add_argument("paths", nargs="+", help="run or sweep folders, *.wandb files, wandb:ENTITY/PROJECT")
-    parser.add_argument("-o", "--output", type=Path, help="FILE.parquet or FILE.csv")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="FILE.parquet or FILE.csv")
     parser.add_argument(
-        "--frame", choices=FRAMES, default="runs", help="which table to write (default: runs)"
+        "--frame", choices=FRAMES, default="runs", help="the table that -o writes (%(default)s)"
     )
     asked = parser.parse_args(arguments)
     started = time.perf_counter()

@@ -2,9 +2,9 @@
 
     python -m analysis.plot KIND RUNS... -o FILE [options]
 
-RUNS are folders of runs or sweeps, or folders of those. Runs that differ in their seed alone are repetitions
-of one configuration. The suffix of FILE chooses the form: pdf, svg or png of a figure, md or tex of a table.
-`python -m analysis.plot KIND --help` tells a kind's options.
+RUNS are folders of runs or sweeps, folders of those, or whatever else `python -m analysis.load` takes. Runs
+that differ in their seed alone are repetitions of one configuration. The suffix of FILE chooses the form:
+pdf, svg or png of a figure, md or tex of a table. `python -m analysis.plot KIND --help` tells the options.
 """
 
 from __future__ import annotations
@@ -49,9 +49,11 @@ class Kind:
 def _curves(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", default="episode_return", help="a column of metrics.jsonl (%(default)s)")
     parser.add_argument(
-        "--x", choices=("step", "time"), default="step", help="along steps, or time in training"
+        "--x", choices=("step", "time"), default="step", help="along steps, or time in training (%(default)s)"
     )
-    parser.add_argument("--statistic", choices=("mean", "iqm", "median"), default="mean", help="over runs")
+    parser.add_argument(
+        "--statistic", choices=("mean", "iqm", "median"), default="mean", help="over runs (%(default)s)"
+    )
     parser.add_argument("--points", type=_positive, default=60, help="places of a curve (%(default)s)")
     parser.add_argument("--seeds", action="store_true", help="draw each run as a thin line, too")
 
@@ -65,10 +67,16 @@ def _frontier(parser: argparse.ArgumentParser) -> None:
 
 def _sensitivity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--metric", default="objective", help="the run's objective, or a column of the results"
+        "--metric",
+        default="objective",
+        help="a column of the results, or the run's %(default)s (the default)",
     )
     parser.add_argument(
-        "--parameter", action="append", dest="parameters", help="these alone; may be repeated"
+        "--parameter",
+        action="append",
+        dest="parameters",
+        metavar="KEY",
+        help="this one alone; may be repeated (default: all that differ)",
     )
 
 
@@ -94,6 +102,7 @@ def _ablation(parser: argparse.ArgumentParser) -> None:
         "--metric",
         action="append",
         dest="metrics",
+        metavar="METRIC",
         help="a column of the results; may be repeated (reward, where it is the same in all,"
         " throughput_mbps, delay_p95_ms)",
     )
@@ -102,12 +111,20 @@ def _ablation(parser: argparse.ArgumentParser) -> None:
 
 def _scenarios(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--scenario", action="append", dest="scenarios", help="this one alone; may be repeated"
+        "--scenario",
+        action="append",
+        dest="scenarios",
+        metavar="NAME",
+        help="this one alone; may be repeated (default: all)",
     )
 
 
 def _schemes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--schemes", help="classic schemes to show: names with commas, or none (all)")
+    parser.add_argument(
+        "--schemes",
+        metavar="NAMES",
+        help="classic schemes to show: names with commas, or `none` (default: all)",
+    )
 
 
 KINDS: dict[str, Kind] = {
@@ -268,12 +285,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
         if kind.options is not _sensitivity:
             one.add_argument(
-                "--by", action="append", metavar="KEY", help="group runs by these keys (what differs)"
+                "--by",
+                action="append",
+                metavar="KEY",
+                help="group runs by this key; may be repeated (default: by all keys that differ)",
             )
         kind.options(one)
         if kind.suffixes == FIGURES:
             one.add_argument("--width", type=float, help="in inches; of a panel where there are several")
-            one.add_argument("--height", type=float, help="the same")
+            one.add_argument("--height", type=float, help="in inches, likewise")
     options = parser.parse_args(arguments)
     if not hasattr(options, "by"):
         options.by = None

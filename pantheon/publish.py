@@ -36,7 +36,7 @@ def publish(run: Path, folder: Path, tested: Sequence[Path] = ()) -> Path:
     content = load_checkpoint(run)
     slim = {key: content[key] for key in KEPT}
     slim["learner"] = {key: content["learner"][key] for key in LEARNT}
-    page = _head(folder.name, content)
+    page = _head(folder, content)
     for test in tested:
         page += _results(test)
     with _made(folder), TemporaryDirectory(dir=folder, prefix=".new.") as beside:
@@ -66,13 +66,13 @@ def _made(folder: Path) -> Iterator[None]:
         raise
 
 
-def _head(name: str, content: dict[str, Any]) -> list[str]:
+def _head(folder: Path, content: dict[str, Any]) -> list[str]:
     config = content["config"]
     weights = sum(tensor.numel() for tensor in content["learner"]["network"].values())
     return [
-        f"# Policy `{name}`",
+        f"# Policy `{folder.name}`",
         "",
-        f"`python run.py mode=test checkpoint=policies/{name}` tests it; config.yaml is what it learnt with.",
+        f"`python run.py mode=test checkpoint={folder}` tests it; config.yaml is what it learnt with.",
         "",
         f"- {content['step']:,} decisions, seed {config['seed']}, reward `{config['reward']['kind']}`",
         f"- {weights:,} weights; actions {', '.join(config['actions']['choices'])}",
@@ -108,12 +108,15 @@ def _results(test: Path) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m pantheon.publish", description=(__doc__ or "").split("\n")[0]
+        prog="python -m pantheon.publish", description=__doc__, formatter_class=raw
     )
-    parser.add_argument("run", type=Path, help="run directory of a training")
-    parser.add_argument("folder", type=Path, help="where the policy goes, e.g. policies/lte")
-    parser.add_argument("--tested", type=Path, nargs="*", default=[], help="folders of mode=test runs")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a training's run directory, or a checkpoint")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where it goes, e.g. policies/lte")
+    parser.add_argument(
+        "--tested", type=Path, nargs="+", default=[], metavar="TEST", help="run directories of mode=test"
+    )
     options = parser.parse_args(arguments)
     try:
         print(publish(options.run, options.folder, options.tested))
