@@ -15,43 +15,13 @@
 #include "host/policy_session.h"
 #include "mvfst/receiver.h"
 #include "mvfst/sender.h"
+#include "mvfst/test_flow.h"
 #include "policy/test_network.h"
 
 namespace mvfstrl {
 namespace {
 
 constexpr ByteCount kTransfer{30'000'000};  // takes longer than a window
-constexpr Duration kPatience = Duration::from_ms(10'000);
-
-SenderOptions options_to(const MvfstReceiver& receiver) {
-  SenderOptions options;
-  options.port = receiver.port();
-  return options;
-}
-
-std::unique_ptr<Session> session_of(const ControllerConfig& controller) {
-  SessionConfig config;
-  config.controller = controller;
-  return std::make_unique<Session>(config);
-}
-
-void flow_for(MvfstSender& sender, std::int64_t ms) {
-  sender.connect(kPatience);
-  sender.start();
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
-  while (std::chrono::steady_clock::now() < end && !sender.ended() && !sender.complete()) {
-    sender.wait(Duration::from_ms(20));
-  }
-}
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
-}
 
 double difference_ms(Duration a, Duration b) { return std::abs((a - b).to_ms()); }
 
@@ -199,10 +169,10 @@ TEST(MvfstSender, PacketsHaveTheSizeThatWasAskedFor) {
     flow_for(sender, 200);
     sender.finish();
     const TransportCounts counts = sender.transport_counts();
-    ASSERT_GT(counts.packets_sent, 500U);
+    ASSERT_GT(counts.packets_sent, 200U);
     const double mean =
         static_cast<double>(counts.bytes_sent.value()) / static_cast<double>(counts.packets_sent);
-    EXPECT_NEAR(mean, static_cast<double>(size), 20) << "but for the handshake's, and for ends of turns";
+    EXPECT_NEAR(mean, static_cast<double>(size), 30) << "but for the handshake's, and for ends of turns";
   }
   for (const std::int64_t size : {1199, 1453}) {
     MvfstReceiver receiver({});

@@ -160,6 +160,23 @@ TEST(Traffic, ALostServerIsAnErrorWithASummary) {
   EXPECT_NE(client.err().find("error: the connection was lost: "), std::string::npos) << client.err();
 }
 
+// mvfst gives up after seven probes, which takes some 3 s here.
+TEST(Traffic, AnOutageDoesNotEndAConnection) {
+  Program server(server_words("127.0.0.1"));
+  Program client(
+      {"--mode=client", "--insecure", "--port=" + server.port(), "--interval-s=0.1", "--duration-s=60"});
+  for (int i = 0; i < 2000 && !contains(client.out(), "0.10-0.2"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  server.signal(SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5000));
+  server.signal(SIGCONT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  client.signal(SIGINT);
+  EXPECT_EQ(client.wait(), 0) << client.err();
+  EXPECT_TRUE(contains(client.out(), "ended         interrupted")) << client.out();
+}
+
 TEST(Traffic, NobodyListeningIsAnError) {
   std::string port;
   {
