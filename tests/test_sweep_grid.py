@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mvfstrl.config import Config
 from mvfstrl.errors import ConfigError
@@ -95,6 +96,12 @@ def test_a_grid_that_grew_keeps_the_numbers_of_its_runs(sweep: FakeSweep) -> Non
     assert (outcome.objective, outcome.sweep["number"]) == (7.0, 3)
 
 
+def test_the_command_line_goes_before_the_sweep_file(sweep: FakeSweep) -> None:
+    file = "+hydra.sweeper.params.seed='5,6'"
+    assert seeds(sweep(file)) == [5, 6]
+    assert seeds(sweep(file, "seed=1")) == [1]
+
+
 def test_a_batch_is_launched_when_the_one_before_has_ended(
     sweep: FakeSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +121,7 @@ def test_a_batch_is_launched_when_the_one_before_has_ended(
         (("test.runs=1,0",), ("error: test.runs: must be at least 1, got 0", "test.runs=0")),
         (("test.runs=1,many",), ("test.runs=many", "Value 'many' of type 'str' could not be converted")),
         (("env=lte,ltee",), ("Could not find 'env/ltee'", "Did you mean env=lte")),
+        (("seed=1,-1",), ("error: seed: must be", "seed=-1")),
         (("seed=interval(1,3)",), ("error: seed: a grid needs values to list", "hydra/sweeper=optuna")),
         (("seed=1,2", "hydra.sweeper.max_batch_size=0"), ("error: hydra.sweeper.max_batch_size: must",)),
     ],
@@ -168,7 +176,7 @@ def test_real_runs_side_by_side_one_of_which_fails(tmp_path: Path) -> None:
     (tmp_path / "1" / "results.parquet").mkdir(parents=True)
     command = [sys.executable, "run.py", "-m", "mode=test", "agent=fixed", "seed=1,2,3", "tracker=none"]
     command += ["test.schemes=[cubic]", "test.anchors=false", "test.report=false", "test.runs=1"]
-    command += ["env=constant", "env.episode_ms=500", f"hydra.sweep.dir={tmp_path}"]
+    command += ["env=constant", "env.episode_ms=500", "actors.threads=3", f"hydra.sweep.dir={tmp_path}"]
 
     def start(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -177,9 +185,10 @@ def test_real_runs_side_by_side_one_of_which_fails(tmp_path: Path) -> None:
     assert first.returncode == 1, first.stderr
     assert [state_of(tmp_path / str(number)) for number in range(3)] == ["finished", "failed", "finished"]
     assert "#1 seed=2: IsADirectoryError: " in first.stderr
-    config = (tmp_path / "0" / "config.yaml").read_text()
+    config = yaml.safe_load((tmp_path / "0" / "config.yaml").read_text())
     cores = len(os.sched_getaffinity(0))
-    assert f"threads: {max(1, cores // 2)}\n" in config
+    assert config["test"]["threads"] == max(1, cores // 2)
+    assert config["actors"]["threads"] == 3  # as the command line says
     assert "impala" not in first.stdout  # what the runs print is in their folders
     assert "fixed" in (tmp_path / "0" / "console.log").read_text()
 

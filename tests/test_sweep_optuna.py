@@ -118,6 +118,17 @@ def test_a_search_tells_its_best_trial(sweep: FakeSweep, sampler: str, capfd: An
     assert len(set(found)) == 6
 
 
+def test_the_best_of_an_objective_to_be_minimised_is_its_least(sweep: FakeSweep, capfd: Any) -> None:
+    sweep.play = lambda cfg, run: run.scores.update(loss=float(cfg.seed))
+    sweep(*OPTUNA, "seed=int(interval(1,9))", "objective=[loss]", "hydra.sweeper.n_trials=4")
+    told = summary(sweep)
+    assert told["directions"] == ["minimize"]
+    losses = [trial["objective"][0] for trial in told["best"]]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[-1]
+    assert f"#{told['best'][0]['number']} loss {losses[0]:.4g}:" in capfd.readouterr().err
+
+
 def test_the_summary_has_the_form_of_its_example(sweep: FakeSweep) -> None:
     sweep.play = bowl
     sweep(*OPTUNA, X, "hydra.sweeper.n_trials=1")

@@ -131,8 +131,11 @@ def test_tensorboard_hides_what_lies_beyond_the_checkpoint_that_a_run_resumes_fr
 def test_tensorboard_shows_a_comparison(run: RunDirectory, picture: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    show_comparison(compose(["tracker=tensorboard"]), run, pd.DataFrame({"scheme": ["cubic"]}), picture)
+    cfg = compose(["tracker=tensorboard", "total_steps=640"])
+    show_comparison(cfg, run, pd.DataFrame({"scheme": ["cubic"]}), picture)
     events = EventAccumulator(str(run.path / "tensorboard"))
     events.Reload()
     assert events.Tags()["images"] == ["test/throughput_and_delay"]
     assert events.Tags()["tensors"] == ["test/comparison/text_summary"]
+    shown = [*events.Images("test/throughput_and_delay"), *events.Tensors("test/comparison/text_summary")]
+    assert [event.step for event in shown] == [640, 640]  # at the training's end
