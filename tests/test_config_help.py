@@ -80,3 +80,13 @@ def test_help_names_every_group_and_option() -> None:
         assert told, group
         missing = [option for option in options if option not in re.split(r"[\s|;,:]+", told[0])]
         assert missing == [], group
+
+
+@pytest.mark.parametrize(
+    "key", ["seed", "total_steps", "device", "agent.optimizer.learning_rate", "actors.simulated"]
+)
+def test_help_shows_defaults_as_they_are(key: str) -> None:
+    template = yaml.safe_load((config_folder() / "hydra/help/mvfst_rl.yaml").read_text())["template"]
+    shown = re.search(rf"^  {re.escape(key)}=(\S+)", template, re.MULTILINE)
+    assert shown
+    assert compose([f"{key}={shown[1]}"]) == compose([])

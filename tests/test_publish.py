@@ -125,6 +125,7 @@ def test_what_is_cut_short_leaves_what_was_there(
 def test_the_page_tells_seed_and_results(run: Path, tested: Path, tmp_path: Path) -> None:
     publish(run, tmp_path / "policy", [tested])
     page = (tmp_path / "policy" / "README.md").read_text()
+    assert f"`python run.py mode=test checkpoint={tmp_path}/policy`" in page
     assert "640 decisions, seed 17, reward `log_power`" in page
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
     assert rows == ["scheme", "impala", "oracle", "random"]
