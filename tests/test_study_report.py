@@ -22,6 +22,8 @@ from analysis.load import load
 from analysis.plots import ablation
 from analysis.report import folders, write_study
 from analysis.report.comparison import baseline_of, compare, gains
+from analysis.report.facts import run_rows, study_facts
+from analysis.report.page import _larger_is_better
 from analysis.study import Study, StudyError
 from mvfstrl.errors import ConfigError
 from pantheon.results import read_results
@@ -158,6 +160,72 @@ def test_improvement_goes_by_each_metrics_own_direction() -> None:
     assert told[("reward", "difference, a window")].best
     assert told[("probability", "of better reward")].text == "1.00"
     assert told[("probability", "of better p95 delay")].text == "0.00"  # more of it is worse
+
+
+def test_a_difference_that_may_be_none_is_not_marked() -> None:
+    study, groups = fake({"a0": [1.0], "a1": [3.0], "b0": [0.9], "b1": [3.0]})
+    table = gains(compare(study, groups), "a")
+    assert table is not None
+    cell = table.rows[0][1][0]
+    assert cell.text == "−0.050"
+    assert not cell.best
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> tuple[Study, list[Configuration]]:
+    """Runs of two configurations, three of which have an objective."""
+    runs = pd.DataFrame(
+        {
+            "run": ["a0", "b0", "a1", "b1"],
+            "folder": [str(tmp_path / name) for name in ("a0", "b0", "a1", "b1")],
+            "sweep": None,
+            "state": ["finished", "finished", "finished", "running"],
+            "scenarios": "lte",
+            "seed": [0, 0, 1, 1],
+            "objective": [0.5, 0.25, 0.75, None],
+            "steps": pd.array([1000, 2000, 3000, None], dtype="Int64"),
+            "wall_s": [30.0, 90.0, 3600.0, None],
+            "error": None,
+        }
+    )
+    empty = pd.DataFrame()
+    groups = [Configuration(name, {"x": name}, [f"{name}0", f"{name}1"]) for name in "ab"]
+    return Study(runs, empty, empty, empty, pd.DataFrame(columns=["folder", "what"])), groups
+
+
+@pytest.mark.parametrize(("larger_is_better", "best"), [(True, "a1"), (False, "b0")])
+def test_the_best_run_is_marked_whichever_way_is_better(
+    four: tuple[Study, list[Configuration]], tmp_path: Path, larger_is_better: bool, best: str
+) -> None:
+    rows = run_rows(*four, tmp_path, larger_is_better)
+    assert [row.name for row in rows] == ["a0", "a1", "b0", "b1"]
+    assert [row.name for row in rows if row.best] == [best]
+    assert [(row.objective, row.steps, row.time) for row in rows] == [
+        ("0.500", "1,000", "30 s"),
+        ("0.750", "3,000", "1 h 00 min"),
+        ("0.250", "2,000", "1 min 30 s"),
+        ("–", "–", "–"),
+    ]
+
+
+def test_a_study_is_told_in_sums(four: tuple[Study, list[Configuration]]) -> None:
+    facts = dict(study_facts(four[0]))
+    assert facts["runs"] == "4: 3 finished, 1 running (or killed before it could tell)"
+    assert facts["decisions"] == "6,000 learnt from in all, 2,000 a run (median)"
+    assert facts["time"] == "1 h 02 min in all, by the runs' own clocks"
+
+
+@pytest.mark.parametrize(
+    ("objective", "larger"),
+    [('["reward"]', True), ('["delay_p95_ms"]', False), ('["loss", "reward"]', False), (None, True)],
+)
+def test_the_objectives_direction_is_that_of_the_runs(
+    four: tuple[Study, list[Configuration]], objective: str | None, larger: bool
+) -> None:
+    study, _ = four
+    if objective is not None:
+        study.runs["config.objective"] = objective
+    assert _larger_is_better(study) is larger
 
 
 def test_rewards_of_different_kinds_are_not_compared() -> None:
