@@ -251,6 +251,9 @@ def test_wandb_has_configuration_group_tags_and_system_figures(
     (run.path / "outcome.json").write_text('{"sweep": {"number": 3}}')
     cfg = compose(["tracker=wandb", "tracker.tags=[mine]", "agent.loss.discount=0.75"])
     with open_tracker(cfg, run):
+        patience = time.monotonic() + 30.0
+        while not files_below(run.path) and time.monotonic() < patience:
+            time.sleep(0.05)  # wandb starts beside the run, in seconds
         time.sleep(0.5)
     (found,) = (read_file(file) for file in offline_files(run))
     assert (found.id, found.name, found.group) == (run_id(run), "3", "wide_sweep")
