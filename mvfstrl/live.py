@@ -17,18 +17,15 @@ PLAIN_INTERVAL_S = 10.0
 
 
 class LiveLine:
-    """`with LiveLine(total_steps, first_step) as live: live.update(step, ...)`, as often as is convenient."""
+    """`with LiveLine(total_steps) as live: live.update(step, ...)`, as often as is convenient."""
 
-    def __init__(self, total_steps: int, first_step: int = 0, *, console: Console | None = None) -> None:
+    def __init__(self, total_steps: int, *, console: Console | None = None) -> None:
         self._total = total_steps
-        self._first = first_step
         self._console = console or Console(stderr=True)
         self._live: Live | None = None
-        self._started = time.monotonic()
-        self._next_plain = self._started + PLAIN_INTERVAL_S
+        self._next_plain = time.monotonic() + PLAIN_INTERVAL_S
 
     def __enter__(self) -> LiveLine:
-        self._started = time.monotonic()
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4)
             self._live.start()

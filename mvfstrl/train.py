@@ -87,7 +87,7 @@ def _train(
     after = training.learner.step if resumed else -1
     if run is None:
         return training.run(lambda metrics, step: None, lambda: stop.requested)
-    live = LiveLine(cfg.total_steps, max(after, 0))
+    live = LiveLine(cfg.total_steps)
     with open_tracker(cfg, run, after=after) as tracker, live:
         objective = training.run(_reporter(tracker, live, run, stop), lambda: stop.requested)
     run.scores["episode_return"] = objective
