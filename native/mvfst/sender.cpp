@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "congestion/copa.h"
 #include "mvfst/address.h"
 #include "mvfst/controller.h"
 #include "mvfst/event_loop.h"
@@ -27,28 +26,7 @@ namespace {
 
 // Of mvfst's timers for losses: what its servers run on, whose constants virtual time mirrors.
 constexpr std::chrono::milliseconds kTick{10};
-constexpr std::chrono::microseconds kPacingTick{200};  // as the real runs that virtual time mirrors had it
-constexpr const char* kServerName = "mvfst-rl";        // no name is compared, but one has to be said
-constexpr std::uint64_t kOffloadBurst = 44;            // packets a system call and a turn of the loop
-
-quic::CongestionControlType type_of(MvfstScheme scheme) {
-  switch (scheme) {
-    case MvfstScheme::kNewReno:
-      return quic::CongestionControlType::NewReno;
-    case MvfstScheme::kCubic:
-      return quic::CongestionControlType::Cubic;
-    case MvfstScheme::kCopa:
-      return quic::CongestionControlType::Copa;
-    case MvfstScheme::kBbr:
-      return quic::CongestionControlType::BBR;
-    case MvfstScheme::kBbr2:
-      return quic::CongestionControlType::BBR2;
-  }
-  return quic::CongestionControlType::None;
-}
-
-// As our own of these names want it.
-bool paces(MvfstScheme scheme) { return scheme != MvfstScheme::kNewReno && scheme != MvfstScheme::kCubic; }
+constexpr const char* kServerName = "mvfst-rl";  // no name is compared, but one has to be said
 
 std::string text_of(const quic::QuicError& error) {
   const std::string code = quic::toString(error.code);
@@ -84,15 +62,6 @@ class Client final : public quic::QuicClientTransport {
   // After addNewPeerAddress(), which resets it to mvfst's own for the address's family.
   void send_packets_of(ByteCount size) { conn_->udpSendPacketLen = static_cast<std::uint64_t>(size.value()); }
 };
-
-// RFC 9000, 14.1, and the largest that mvfst's receivers take.
-void check_packet_size(ByteCount size) {
-  const ByteCount least(quic::kMinInitialPacketSize), most(quic::kDefaultMaxUDPPayload);
-  if (size >= least && size <= most) return;
-  throw std::invalid_argument("transport.window.packet_size_bytes: " + std::to_string(size.value()) +
-                              ": mvfst's packets have " + std::to_string(least.value()) + " to " +
-                              std::to_string(most.value()) + " bytes");
-}
 
 }  // namespace
 
@@ -246,27 +215,7 @@ class MvfstSender::Connection final : public SessionHost,
     // The transport does not own what it is given: an empty deleter.
     transport_->setCongestionControllerFactory(
         std::shared_ptr<quic::CongestionControllerFactory>(this, [](auto*) {}));
-    transport_->setTransportSettings(settings());
-  }
-
-  quic::TransportSettings settings() const {
-    quic::TransportSettings settings = common_settings();
-    const bool wanted = options_.scheme ? paces(*options_.scheme) : session_->controller().wants_pacing();
-    settings.pacingEnabled = options_.pacing.value_or(wanted);
-    settings.pacingTickInterval = kPacingTick;
-    settings.defaultCongestionController =
-        options_.scheme ? type_of(*options_.scheme) : quic::CongestionControlType::Custom;
-    settings.initCwndInMss = static_cast<std::uint64_t>(options_.window.initial_packets);
-    settings.minCwndInMss = static_cast<std::uint64_t>(options_.window.minimum_packets);
-    settings.maxCwndInMss = static_cast<std::uint64_t>(options_.window.maximum_packets);
-    settings.copaDeltaParam = CopaConfig{}.delta;  // ours, to compare: mvfst's own default is 0.05
-    settings.connectUDP = true;
-    if (options_.segmentation_offload) {
-      settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
-      settings.maxBatchSize = kOffloadBurst;
-      settings.writeConnectionDataPacketsLimit = kOffloadBurst;
-    }
-    return settings;
+    transport_->setTransportSettings(sender_settings(options_, session_->controller().wants_pacing()));
   }
 
   std::unique_ptr<quic::CongestionController> makeCongestionController(

@@ -3,24 +3,17 @@
 
 #include <quic/state/TransportSettings.h>
 
-#include <chrono>
-#include <cstdint>
-#include <limits>
+#include "common/units.h"
+#include "mvfst/sender.h"
 
 namespace mvfstrl {
 
-// What each end lets the other send: it never binds.
-inline constexpr std::uint64_t kFlowControl = std::uint64_t{1} << 50U;
+quic::TransportSettings common_settings();
 
-inline quic::TransportSettings common_settings() {
-  quic::TransportSettings settings;
-  settings.advertisedInitialConnectionFlowControlWindow = kFlowControl;
-  settings.advertisedInitialUniStreamFlowControlWindow = kFlowControl;
-  settings.advertisedInitialBidiLocalStreamFlowControlWindow = kFlowControl;
-  settings.advertisedInitialBidiRemoteStreamFlowControlWindow = kFlowControl;
-  settings.idleTimeout = std::chrono::seconds(120);  // longer than the longest outage of a scenario...
-  settings.maxNumPTOs = std::numeric_limits<std::uint16_t>::max();  // ...however many probes that takes
-  return settings;
-}
+// `wants_pacing`: the session's controller does; mvfst's own schemes are asked by name.
+quic::TransportSettings sender_settings(const SenderOptions& options, bool wants_pacing);
+
+// Throws std::invalid_argument naming the option.
+void check_packet_size(ByteCount size);
 
 }  // namespace mvfstrl
