@@ -7,9 +7,9 @@
 #include <charconv>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -128,11 +128,9 @@ std::string plainly(double value) {
 }
 
 double within(std::string_view option, std::string_view text, const Bounds& bounds) {
-  double value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool known = error == std::errc{} && end == text.data() + text.size();
-  if (known && value >= bounds.least && value <= bounds.most) return value;
-  if (known && value == 0 && bounds.zero) return value;
+  const std::optional<double> value = parsed<double>(text);
+  if (value && *value >= bounds.least && *value <= bounds.most) return *value;
+  if (value && *value == 0 && bounds.zero) return *value;
   throw UsageError(std::string(option) + ": must be " + (bounds.zero ? "0, or " : "") + "a number from " +
                    plainly(bounds.least) + " to " + plainly(bounds.most) + ", got '" + std::string(text) +
                    "'");

@@ -97,6 +97,10 @@ std::vector<std::string> server_words(const std::string& host) {
   return {"--mode=server", "--host=" + host, "--port=0"};
 }
 
+std::vector<std::string> long_client_words(const Program& server) {
+  return {"--mode=client", "--insecure", "--port=" + server.port(), "--interval-s=0.1", "--duration-s=60"};
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -157,8 +161,7 @@ TEST(Traffic, EndsWithItsSummaryOnCtrlC) {
 
 TEST(Traffic, ALostServerIsAnErrorWithASummary) {
   Program server(server_words("127.0.0.1"));
-  Program client(
-      {"--mode=client", "--insecure", "--port=" + server.port(), "--interval-s=0.1", "--duration-s=60"});
+  Program client(long_client_words(server));
   wait_for_lines(client);
   server.signal(SIGKILL);
   EXPECT_EQ(client.wait(), 1);
@@ -169,8 +172,7 @@ TEST(Traffic, ALostServerIsAnErrorWithASummary) {
 // mvfst gives up after seven probes, which takes some 3 s here.
 TEST(Traffic, AnOutageDoesNotEndAConnection) {
   Program server(server_words("127.0.0.1"));
-  Program client(
-      {"--mode=client", "--insecure", "--port=" + server.port(), "--interval-s=0.1", "--duration-s=60"});
+  Program client(long_client_words(server));
   wait_for_lines(client);
   server.signal(SIGSTOP);
   std::this_thread::sleep_for(std::chrono::milliseconds(5000));
